@@ -1,0 +1,197 @@
+"""Views: what the collectors, the status page and the JSON answer read, frozen at one moment.
+
+Promises: plain values and read-only arrays, made under the monitor's lock in one go, so that a page
+never shows two moments at once. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from exporter.rows import Role
+from exporter.schema import Kind
+
+State: TypeAlias = Literal["ok", "drifted", "ticket", "insufficient", "learning"]
+STATES: tuple[State, ...] = ("ok", "drifted", "ticket", "insufficient", "learning")
+
+Counts: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The last verdict on one column and tumbling window."""
+
+    window: str
+    """``1h`` or ``1d``."""
+    state: State
+    start: float
+    end: float
+    """Unix seconds; the window is [start, end)."""
+    rows: int
+    psi: float | None
+    score: float | None
+    """Above 1 is abnormal; None while insufficient."""
+    critical_psi: float | None
+    """The PSI at which the score would be 1 with this many rows."""
+    incident_start: float | None
+    """Estimated onset of the open incident, Unix seconds; None when none is open."""
+    sentence: str
+    """For people: ``median 1.61 × that of the baseline``; empty when there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """A sliding window of one column, merged from five-minute slots."""
+
+    window: str
+    rows: int
+    missing: int
+    bin_counts: Counts | None
+    psi: float | None
+    """None while there are too few rows to say anything, or no baseline."""
+    jensen_shannon: float | None
+    mean: float | None
+    distinct: float | None
+    quantiles: Mapping[float, float]
+    """Rank (0.05, 0.25, 0.5, 0.75, 0.95) → value; empty for categories and empty windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineView:
+    """What a column is compared with."""
+
+    bin_ratios: tuple[float, ...]
+    rows: int
+    missing: int
+    quantiles: Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """One column of one model version and role: totals since the recorder started, windows, verdicts."""
+
+    model: str
+    version: str
+    role: Role
+    column: str
+    kind: Kind
+    bins: str
+    """8 hex digits of the bin edges; empty when the column has no bins (no baseline yet)."""
+    bin_labels: tuple[str, ...]
+    bin_counts: Counts | None
+    rows: int
+    missing: int
+    type_mismatch: int
+    out_of_range: int
+    far: int
+    unseen: int
+    infinite: int
+    scaled_sum: float | None
+    scaled_square: float | None
+    """Sums of (value - low) / (high - low) and of its square over finite values, by the baseline's range."""
+    baseline: BaselineView | None
+    windows: tuple[WindowView, ...]
+    verdicts: tuple[VerdictView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """Traffic of one model version and protocol since the recorder started."""
+
+    model: str
+    version: str
+    protocol: str
+    requests: int
+    failures: Mapping[str, int]
+    """Reason → requests; every reason of `exporter.traffic.FAILURE_REASONS`, at 0 from the start."""
+    duration_buckets: tuple[int, ...]
+    """Cumulative counts for `exporter.traffic.DURATION_BUCKETS`, then +Inf."""
+    duration_sum: float
+    request_bytes: int
+    response_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsView:
+    """Rows recorded for one model version."""
+
+    model: str
+    version: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFileView:
+    """The baseline a model is judged by."""
+
+    model: str
+    sha256: str
+    created: float
+    rows: int
+    calibration: str
+    """``calibrated``, ``uncalibrated`` (no timestamps) or ``learning``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LawView:
+    """The conservation law of one protocol: seen = recorded + the rest + unsettled, in exchanges."""
+
+    protocol: str
+    seen: int
+    recorded: int
+    sampled_out: int
+    dropped: Mapping[str, int]
+    undecodable: Mapping[str, int]
+    unobservable: Mapping[str, int]
+    ignored: Mapping[str, int]
+    unsettled: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelfView:
+    """About ourselves."""
+
+    now: float
+    """The recorder's clock, Unix seconds (simulated under ``--clock``)."""
+    clock_rate: float
+    """1 for the wall clock."""
+    started: float
+    upstream_up: bool
+    recorder_up: bool
+    recorder_restarts: int
+    queue_bytes: int
+    queue_capacity_bytes: int
+    lag_seconds: float
+    """Age of the oldest copied byte that is not yet read; 0 when there is none."""
+    connections_open: int
+    late_rows: int
+    layouts_dropped: int
+    """Columns or model versions not followed because of limits.columns and limits.models."""
+    errors: Mapping[str, int]
+    """Internal errors by place (closed set `exporter.monitor.ERROR_PLACES`)."""
+    config_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything, at one moment."""
+
+    about: SelfView
+    law: tuple[LawView, ...]
+    traffic: tuple[ModelView, ...]
+    rows: tuple[RowsView, ...]
+    baselines: tuple[BaselineFileView, ...]
+    columns: tuple[ColumnView, ...]
+
+
+class Source(Protocol):
+    """What the collectors and the page are given."""
+
+    def view(self) -> View:
+        """Everything, at this moment."""
+        ...

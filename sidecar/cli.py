@@ -1,0 +1,210 @@
+"""The command ``modelmeter``: flags, checks, and one sentence when something is wrong (exit status 2)."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import click
+
+import exporter
+from sidecar import clock as clocks
+from sidecar.launch import Address, SettingError, Settings, become_supervisor, default_taps, make_plan, pair
+
+
+class _Commands(click.Group):
+    """Loads a command's module only when it is called: ``modelmeter health`` runs every few seconds."""
+
+    lazy = {  # noqa: RUF012  (a constant)
+        "baseline": "exporter.baseline.cli:baseline",
+        "demo": "sidecar.demo.cli:demo",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.lazy])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.lazy:
+            module, _, name = self.lazy[cmd_name].partition(":")
+            imported = __import__(module, fromlist=[name])
+            command: click.Command = getattr(imported, name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(exporter.__version__, prog_name="modelmeter")
+def main() -> None:
+    """Wraps a model server and gives Prometheus its drift, data quality, latency and coverage."""
+
+
+def fail(message: object) -> None:
+    """End with one sentence on standard error and exit status 2."""
+    click.echo(f"modelmeter: {message}", err=True)
+    sys.exit(2)
+
+
+@main.command(context_settings={"auto_envvar_prefix": "MODELMETER", "ignore_unknown_options": False})
+@click.option(
+    "--listen", "listens", multiple=True, metavar="PROTOCOL=HOST:PORT", help="Where clients connect."
+)
+@click.option(
+    "--upstream",
+    "upstreams",
+    multiple=True,
+    metavar="PROTOCOL=HOST:PORT",
+    help="Where the model server listens.",
+)
+@click.option(
+    "--metrics-listen",
+    default="0.0.0.0:9464",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="/metrics and the page.",
+)
+@click.option(
+    "--health-listen",
+    default="0.0.0.0:9465",
+    show_default=True,
+    metavar="HOST:PORT|none",
+    help="/-/healthy and /-/ready, answered by the supervisor.",
+)
+@click.option(
+    "--config", "configuration", metavar="FILE", help="modelmeter.yaml; columns are inferred without one."
+)
+@click.option(
+    "--web.config.file", "web_configuration", metavar="FILE", help="TLS and basic auth of --metrics-listen."
+)
+@click.option("--clock", metavar="START@RATE", help="Run the recorder on simulated time (demo, tests).")
+@click.option(
+    "--taps", type=click.IntRange(1, 64), help="Forwarding processes.  [default: half of the CPU quota]"
+)
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0, 3600),
+    default=15.0,
+    show_default=True,
+    help="After SIGTERM: how long open connections may go on.",
+)
+@click.option(
+    "--recorder-timeout",
+    "hang_seconds",
+    type=click.FloatRange(1, 3600),
+    default=5.0,
+    show_default=True,
+    help="A recorder silent for this many seconds is replaced.",
+)
+@click.option(
+    "--recorder-nice", type=click.IntRange(0, 19), default=10, show_default=True, help="Its niceness."
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def sidecar(
+    listens: tuple[str, ...],
+    upstreams: tuple[str, ...],
+    metrics_listen: str,
+    health_listen: str,
+    configuration: str | None,
+    web_configuration: str | None,
+    clock: str | None,
+    taps: int | None,
+    drain_seconds: float,
+    hang_seconds: float,
+    recorder_nice: int,
+    command: tuple[str, ...],
+) -> None:
+    """Forward clients to a model server, and record what passes.
+
+    Beside a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000
+
+    Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- tritonserver …
+    """
+    from exporter.monitor import BaselineError, load_baselines
+
+    from exporter.configuration import Configuration, ConfigurationError, load
+    from exporter.web import WebConfigurationError, load_web_configuration
+
+    try:
+        settings = Settings(
+            routes=pair(listens, upstreams),
+            metrics=Address.parse("--metrics-listen", metrics_listen),
+            health=None if health_listen == "none" else Address.parse("--health-listen", health_listen),
+            configuration=configuration,
+            web_configuration=web_configuration,
+            clock=_clock(clock),
+            taps=taps or default_taps(),
+            drain_seconds=drain_seconds,
+            hang_seconds=hang_seconds,
+            recorder_nice=recorder_nice,
+            command=command,
+        )
+        checked = load(Path(configuration)) if configuration else Configuration()
+        load_baselines(checked, Path(configuration or "").parent)
+        load_web_configuration(web_configuration)
+        plan = make_plan(settings, checked.sampling, checked.limits)
+    except (SettingError, ConfigurationError, BaselineError, WebConfigurationError) as error:
+        fail(error)
+    else:
+        become_supervisor(plan)
+
+
+def _clock(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        return clocks.parse(text)
+    except ValueError as error:
+        raise SettingError("--clock", str(error), repr(text)) from None
+
+
+@main.command()
+@click.option(
+    "--config", "configuration", metavar="FILE", help="modelmeter.yaml to check, with its baselines."
+)
+@click.argument("baselines", nargs=-1, metavar="[BASELINE]...")
+def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
+    """Check configuration and baselines without starting anything."""
+    from exporter.monitor import BaselineError, load_baselines
+
+    from exporter.baseline import Baseline
+    from exporter.configuration import ConfigurationError, load
+
+    if configuration is None and not baselines:
+        fail("check: expected --config FILE or baseline files, found neither")
+    try:
+        if configuration is not None:
+            checked = load(Path(configuration))
+            loaded = load_baselines(checked, Path(configuration).parent)
+            click.echo(f"{configuration}: ok, {len(checked.models)} models, {len(loaded)} baselines")
+        for path in baselines:
+            baseline = Baseline.load(Path(path))
+            click.echo(
+                f"{path}: ok, {len(baseline.columns)} columns, {baseline.rows} rows, {baseline.sha256[:12]}"
+            )
+    except (ConfigurationError, BaselineError) as error:
+        fail(error)
+
+
+@main.command()
+@click.option("--health-listen", default="127.0.0.1:9465", show_default=True, metavar="HOST:PORT")
+@click.option("--live", is_flag=True, help="Ask /-/healthy instead of /-/ready.")
+def health(health_listen: str, live: bool) -> None:
+    """Ask a running sidecar whether it is ready (exit status 0) or not (1): a probe without curl."""
+    try:
+        address = Address.parse("--health-listen", health_listen)
+    except SettingError as error:
+        fail(error)
+        return
+    url = f"http://{address}/-/{'healthy' if live else 'ready'}"
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            click.echo(answer.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        click.echo(error.read().decode().strip(), err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"no answer from {url}: {getattr(error, 'reason', error)}", err=True)
+        sys.exit(1)

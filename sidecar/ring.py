@@ -1,0 +1,174 @@
+"""The copy channel: one byte ring in shared memory from one tap to the recorder.
+
+Promises: the writer never waits and makes no system call; a full ring refuses the record and says so;
+what was put is read once, whole and in order; the ring survives the death of either side.
+Refuses: more than one writer or one reader. Bytes are bounded by construction: the ring's size.
+
+The order of stores matters: a record is written before HEAD moves past it. x86-64 keeps that order; on
+arm64 Python offers no barrier, and the recorder would have to check a sequence number per record
+(measured prototypes and this caveat: docs/decisions.md).
+
+A record is a header of 24 bytes, then the payload, padded to 8 bytes. A record that would cross the
+end of the ring is preceded by padding up to the end, so that the reader always has one contiguous view.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from sidecar.words import PAGE, Recorder, Tap, words
+
+HEADER = struct.Struct("<IIQIBBH")
+"""payload bytes, connection, monotonic nanoseconds, size (of what was skipped), kind, flags, unused"""
+
+_PAD = struct.Struct("<II")
+_PAD_CONNECTION = 0xFFFFFFFF
+
+
+class Kind(IntEnum):
+    """What a record tells."""
+
+    REQUEST = 0
+    """Bytes from client to server."""
+    ANSWER = 1
+    """Bytes from server to client."""
+    REQUEST_SKIPPED = 2
+    """`size` bytes from client to server that were forwarded and not copied."""
+    ANSWER_SKIPPED = 3
+    OPEN = 4
+    CLOSE = 5
+    LOST = 6
+    """The rest of the exchange under way on this connection was not copied."""
+    RESET = 7
+    """Forget all connections: a tap has restarted, or notes about closed connections were lost."""
+
+
+START = 1
+"""Flag: with this record the tap began (and counted) an exchange."""
+GAP = 2
+"""Flag: bytes of this connection before this record were not copied; readers start anew."""
+HEADS_ONLY = 4
+"""Flag: this exchange was not drawn for recording; only its heads are copied."""
+
+
+class Record(NamedTuple):
+    """One record, as read; `payload` is a view into the ring and dies with the next read."""
+
+    kind: int
+    flags: int
+    connection: int
+    time: int
+    size: int
+    payload: memoryview
+
+
+class RingWriter:
+    """The tap's end.
+
+    >>> from sidecar.words import attach, create
+    >>> memory = attach(create("doctest", PAGE + 65536))
+    >>> writer, reader = RingWriter(memory), RingReader(memory)
+    >>> writer.put(Kind.REQUEST, START, 7, 123, 0, b"GET / HTTP/1.1")
+    True
+    >>> [(record.connection, bytes(record.payload)) for record in reader.read(1 << 20)]
+    [(7, b'GET / HTTP/1.1')]
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._words = words(memory)
+        self._data = memoryview(memory)[PAGE:]
+        self.size = len(self._data)
+        self._mask = self.size - 1
+        if self.size & self._mask:
+            raise ValueError(f"ring of {self.size} bytes: expected a power of two")
+        self.head = self._words[Tap.HEAD]
+
+    def free(self) -> int:
+        """Bytes that can still be put."""
+        return self.size - (self.head - self._words[Recorder.TAIL])
+
+    def put(
+        self, kind: int, flags: int, connection: int, time: int, size: int, payload: bytes | memoryview
+    ) -> bool:
+        """Put one record; False when it does not fit (nothing is written then)."""
+        length = len(payload)
+        need = (HEADER.size + length + 7) & ~7
+        head = self.head
+        at = head & self._mask
+        room = self.size - at
+        total = need if need <= room else room + need
+        if total > self.size - (head - self._words[Recorder.TAIL]):
+            return False
+        data = self._data
+        if need > room:
+            _PAD.pack_into(data, at, room - _PAD.size, _PAD_CONNECTION)
+            at = 0
+        HEADER.pack_into(data, at, length, connection, time, size, kind, flags, 0)
+        at += HEADER.size
+        data[at : at + length] = payload
+        self.head = head = head + total
+        page = self._words
+        if flags & START:
+            page[Tap.SEQUENCE] += 1
+            page[Tap.COPIED] += 1
+            page[Tap.HEAD] = head
+            page[Tap.SEQUENCE] += 1
+        else:
+            page[Tap.HEAD] = head
+        return True
+
+
+class RingReader:
+    """The recorder's end; attaching at the present head leaves what was unread to `unread_at_attach`."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._words = words(memory)
+        self._data = memoryview(memory)[PAGE:]
+        self.size = len(self._data)
+        self._mask = self.size - 1
+        self.tail = self._words[Recorder.TAIL]
+
+    def pending(self) -> int:
+        """Bytes put and not yet read."""
+        return self._words[Tap.HEAD] - self.tail
+
+    def skip_to_head(self) -> int:
+        """Leave everything unread behind; returns how many exchanges the tap had begun by then.
+
+        HEAD and COPIED are read as one by the tap's sequence word: a recorder that replaces a dead one
+        thereby knows exactly how many exchanges it will never see.
+        """
+        page = self._words
+        while True:
+            before = page[Tap.SEQUENCE]
+            copied, head = page[Tap.COPIED], page[Tap.HEAD]
+            if not before & 1 and page[Tap.SEQUENCE] == before:
+                break
+        self.tail = head
+        page[Recorder.TAIL] = head
+        return copied
+
+    def read(self, limit: int) -> Iterator[Record]:
+        """The records put so far, up to about *limit* bytes; room is given back when the iterator ends."""
+        head = self._words[Tap.HEAD]
+        tail = self.tail
+        stop = min(head, tail + limit)
+        data, mask, unpack = self._data, self._mask, HEADER.unpack_from
+        try:
+            while tail < stop:
+                at = tail & mask
+                first, second = _PAD.unpack_from(data, at)
+                if second == _PAD_CONNECTION:
+                    tail += first + _PAD.size
+                    continue
+                length, connection, time, size, kind, flags, _ = unpack(data, at)
+                start = at + HEADER.size
+                tail += (HEADER.size + length + 7) & ~7
+                yield Record(kind, flags, connection, time, size, data[start : start + length])
+        finally:
+            self.tail = tail
+            self._words[Recorder.TAIL] = tail

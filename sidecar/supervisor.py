@@ -1,0 +1,328 @@
+"""The supervisor: starts the tap and the recorder (and the model server, when it runs around one).
+
+Promises: a recorder that ends, hangs or grows too large is replaced within seconds and the traffic never
+notices; readiness is answered here; a signal ends everything in order, and nothing is left running.
+Refuses to import anything large: it stays below 20 MB for the life of the pod.
+
+Runs as ``python -m sidecar.supervisor PLAN``; signals are taken one at a time in the loop below (blocked
+otherwise), so no handler ever runs in the middle of something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable
+
+from sidecar.health import HealthServer
+from sidecar.log import log
+from sidecar.plan import Plan
+from sidecar.words import RESTART_REASONS, Board, Tap, attach, words
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+TICK_SECONDS = 0.25
+STARTUP_SECONDS = 60.0
+"""A recorder that has never beaten is given this long: imports from a cold disk take seconds."""
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_SECONDS = 60.0
+"""After this long without a restart the back-off begins anew."""
+KILL_SECONDS = 5.0
+"""How long a process of ours may take to end after SIGTERM."""
+SERVER_KILL_SECONDS = 30.0
+"""How long the model server may take; Kubernetes' own default grace period."""
+
+
+class Child:
+    """One process and when to start it again."""
+
+    def __init__(self, name: str, arguments: tuple[str, ...], closed: Iterable[int] = ()) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.closed = tuple(sorted(closed))
+        """Descriptors that this process must not inherit."""
+        self.pid: int | None = None
+        self.status: int | None = None
+        self.started = 0.0
+        self.restarts = 0
+        self.again_at = 0.0
+
+    def start(self) -> None:
+        """Start the process with our signal mask undone."""
+        actions = [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in self.closed]
+        self.pid = os.posix_spawnp(
+            self.arguments[0],
+            self.arguments,
+            os.environ,
+            file_actions=actions,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT],
+        )
+        self.status = None
+        self.started = time.monotonic()
+
+    def ended(self, status: int) -> None:
+        """Note that it has ended, and when to try again."""
+        now = time.monotonic()
+        self.pid, self.status = None, status
+        if now - self.started > STEADY_SECONDS:
+            self.restarts = 0
+        self.again_at = now + BACKOFF_SECONDS[min(self.restarts, len(BACKOFF_SECONDS) - 1)]
+        self.restarts += 1
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if it runs."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def exit_status(status: int) -> int:
+    """The shell's number for a wait status.
+
+    >>> exit_status(3 << 8), exit_status(9)
+    (3, 137)
+    """
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+class Supervisor:
+    """Everything the supervisor does, one tick after the other."""
+
+    def __init__(self, plan: Plan, descriptor: int) -> None:
+        self.plan = plan
+        self.board = words(attach(plan.board))
+        self.pages = [words(attach(listener.channel)) for tap in plan.taps for listener in tap.listeners]
+        python = (sys.executable, "-P", "-m")
+        taps_only = {listener.descriptor for tap in plan.taps for listener in tap.listeners}
+        recorder_only = {plan.recorder.metrics_listener}
+        self.taps = [
+            Child(f"tap-{number}", (*python, "sidecar.tap", str(number), str(descriptor)), recorder_only)
+            for number in range(len(plan.taps))
+        ]
+        self.recorder = Child("recorder", (*python, "sidecar.recorder", str(descriptor)), taps_only)
+        self.listeners = taps_only
+        private = {*plan.descriptors(), descriptor}
+        self.server = Child("server", plan.command, private) if plan.command else None
+        self.killed_for = ""
+        self.stopping = False
+        self.upstreams = sorted(
+            {
+                (listener.upstream_host, listener.upstream_port)
+                for tap in plan.taps
+                for listener in tap.listeners
+            }
+        )
+
+    # What the probes ask
+
+    def healthy(self) -> str | None:
+        """Why we are not healthy, or None."""
+        down = [tap.name for tap in self.taps if tap.pid is None]
+        return f"not running: {', '.join(down)}" if down else None
+
+    def ready(self) -> str | None:
+        """Why no traffic should be sent here, or None."""
+        if self.stopping:
+            return "draining"
+        if reason := self.healthy():
+            return reason
+        if not self.board[Board.UPSTREAM_UP]:
+            return "the model server does not accept connections"
+        return None
+
+    # The life of the sidecar
+
+    def run(self) -> int:
+        """Run until a signal or the model server's end; returns the exit status."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        health = None
+        if self.plan.health_listener is not None:
+            health = HealthServer(self.plan.health_listener, self.healthy, self.ready)
+            health.start()
+        threading.Thread(target=self._probe_upstreams, name="probe", daemon=True).start()
+        try:
+            if self.server is not None:
+                try:
+                    self.server.start()
+                except OSError as error:
+                    log("error", "the model server cannot be started", reason=error.strerror)
+                    return 2
+            for child in (*self.taps, self.recorder):
+                child.start()
+            log("info", "started", taps=len(self.taps), around=self.server is not None)
+            while True:
+                caught = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
+                if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
+                    return self._stop(drain=caught.si_signo == signal.SIGTERM)
+                if caught is not None and caught.si_signo == signal.SIGHUP and self.server is not None:
+                    self.server.signal(signal.SIGHUP)
+                self._reap()
+                if self.server is not None and self.server.status is not None:
+                    log("warning", "the model server has ended", status=exit_status(self.server.status))
+                    status = exit_status(self.server.status)
+                    self._stop(drain=False)
+                    return status
+                self._watch_recorder()
+                self._restart()
+        finally:
+            for child in (*self.taps, self.recorder, *([self.server] if self.server else [])):
+                child.signal(signal.SIGKILL)
+            self._await((*self.taps, self.recorder, *([self.server] if self.server else [])), KILL_SECONDS)
+            if health is not None:
+                health.stop()
+
+    def _reap(self) -> None:
+        """Take note of every process that has ended (orphans too: in a container we may be PID 1)."""
+        children = {
+            child.pid: child for child in (*self.taps, self.recorder, *([self.server] if self.server else []))
+        }
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = children.get(pid)
+            if child is not None:
+                child.ended(status)
+                if not self.stopping and child is not self.server:
+                    self._lost(child, status)
+
+    def _lost(self, child: Child, status: int) -> None:
+        if child is self.recorder:
+            reason, self.killed_for = self.killed_for or "exit", ""
+            self.board[Board.RECORDER_RESTARTS + RESTART_REASONS.index(reason)] += 1
+            self.board[Board.RECORDER_READY] = 0
+            log(
+                "error",
+                "the recorder has ended and is started again",
+                reason=reason,
+                status=exit_status(status),
+            )
+        else:
+            self.board[Board.TAP_RESTARTS] += 1
+            log("error", "a tap has ended and is started again", tap=child.name, status=exit_status(status))
+
+    def _restart(self) -> None:
+        now = time.monotonic()
+        for child in (*self.taps, self.recorder):
+            if child.pid is None and now >= child.again_at:
+                if child is self.recorder:
+                    self.board[Board.RECORDER_HEARTBEAT] = 0
+                child.start()
+
+    def _watch_recorder(self) -> None:
+        """Kill a recorder that hangs or comes too near to the memory limit."""
+        recorder = self.recorder
+        if recorder.pid is None or self.killed_for:
+            return
+        beat = self.board[Board.RECORDER_HEARTBEAT]
+        if beat:
+            silent = (time.monotonic_ns() - beat) * 1e-9
+            hangs = silent > self.plan.hang_seconds
+        else:
+            hangs = time.monotonic() - recorder.started > STARTUP_SECONDS
+        limit = self.plan.memory_limit_bytes
+        if hangs:
+            self.killed_for = "hang"
+        elif limit is not None and resident_bytes(recorder.pid) > limit:
+            self.killed_for = "memory"
+        if self.killed_for:
+            recorder.signal(signal.SIGKILL)
+
+    def _probe_upstreams(self) -> None:
+        """Keep UPSTREAM_UP true: by the tap's own connections where there are any, else by connecting."""
+        connects = failures = 0
+        while True:
+            now_connects = sum(page[Tap.UPSTREAM_CONNECTS] for page in self.pages)
+            now_failures = sum(page[Tap.UPSTREAM_FAILURES] for page in self.pages)
+            if now_failures == failures and now_connects > connects:
+                up = True
+            else:
+                up = all(accepts(host, port) for host, port in self.upstreams)
+            connects, failures = now_connects, now_failures
+            self.board[Board.UPSTREAM_UP] = int(up)
+            time.sleep(5.0 if up else 0.5)
+
+    def _open_connections(self) -> int:
+        return sum(page[Tap.CONNECTIONS_OPENED] - page[Tap.CONNECTIONS_CLOSED] for page in self.pages)
+
+    def _stop(self, *, drain: bool) -> int:
+        """End in order: readiness, running requests, tap, server, recorder (which reads what is left)."""
+        self.stopping = True
+        self.board[Board.DRAINING] = 1
+        log("info", "stopping", drain=drain, connections=self._open_connections())
+        if drain:
+            deadline = time.monotonic() + self.plan.drain_seconds
+            while time.monotonic() < deadline and self._open_connections() > 0:
+                caught = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
+                if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
+                    break  # asked twice: at once
+                self._reap()
+                self._watch_recorder()
+                self._restart()
+        for descriptor in self.listeners:
+            os.close(descriptor)  # or clients would wait in the backlog until we end
+        for tap in self.taps:
+            tap.signal(signal.SIGTERM)
+        self._await(self.taps, KILL_SECONDS)
+        if self.server is not None:
+            self.server.signal(signal.SIGTERM)
+            self._await((self.server,), SERVER_KILL_SECONDS)
+        self.recorder.signal(signal.SIGTERM)
+        self._await((self.recorder,), KILL_SECONDS)
+        log("info", "stopped")
+        return 0
+
+    def _await(self, children: Iterable[Child], seconds: float) -> None:
+        """Wait until *children* have ended, and kill those that have not by then."""
+        deadline = time.monotonic() + seconds
+        waiting = list(children)
+        while waiting:
+            self._reap()
+            waiting = [child for child in waiting if child.pid is not None]
+            if time.monotonic() > deadline:
+                for child in waiting:
+                    child.signal(signal.SIGKILL)
+                deadline = float("inf")
+            if waiting:
+                signal.sigtimedwait((signal.SIGCHLD,), 0.05)
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of *pid*, 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def accepts(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def main(arguments: list[str]) -> None:
+    """``python -m sidecar.supervisor DESCRIPTOR``: run the plan behind DESCRIPTOR."""
+    descriptor = int(arguments[0])
+    plan = Plan.read(descriptor)
+    for private in (plan.lifeline_writer, plan.health_listener):
+        if private is not None:
+            os.set_inheritable(private, False)
+    sys.exit(Supervisor(plan, descriptor).run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

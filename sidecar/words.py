@@ -1,0 +1,103 @@
+"""Words: 64-bit counters in shared memory that outlive the process that writes them.
+
+Rule 1: every word has one writer (the class says which process), so a plain store is enough.
+Rule 2: readers may see a word a moment late, never torn: aligned 8-byte stores are atomic on x86-64 and
+arm64. Rule 3: nothing here parses, allocates or waits.
+
+Two kinds of page exist: one at the head of each tap's channel (`Tap`, `Recorder`), and one board for the
+whole sidecar (`Board`), written by the supervisor, but for the heartbeat.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from enum import IntEnum
+from typing import TypeAlias
+
+PAGE = 4096
+
+Words: TypeAlias = "memoryview[int]"
+
+
+class Tap(IntEnum):
+    """Words a tap writes, at the head of its channel."""
+
+    HEAD = 0
+    """Bytes ever put into the ring."""
+    SEQUENCE = 1
+    """Odd while HEAD and COPIED are being changed together (a seqlock, for a recorder that attaches)."""
+    COPIED = 2
+    """Exchanges begun in the ring."""
+    DROPPED_PRESSURE = 3
+    """Exchanges not begun in the ring because less than an eighth of it was free."""
+    CONNECTIONS_OPENED = 4
+    CONNECTIONS_CLOSED = 5
+    UPSTREAM_CONNECTS = 6
+    UPSTREAM_FAILURES = 7
+    """Connections of clients that were reset because the server could not be reached."""
+    COPY_ERRORS = 8
+    """Faults of ours after which a connection is forwarded without a copy."""
+    BYTES_UP = 9
+    BYTES_DOWN = 10
+    DROPPED_FAULT = 11
+    """Exchanges seen on a connection that is forwarded without a copy after a fault of ours."""
+
+
+class Recorder(IntEnum):
+    """Words the recorder writes, in the same page: the parts of the conservation law that it settles."""
+
+    TAIL = 128
+    """Bytes ever taken out of the ring."""
+    EXTRA = 129
+    """Exchanges beyond the first of one begun by the tap (pipelined requests)."""
+    RECORDED = 130
+    SAMPLED_OUT = 131
+    DROPPED = 136
+    """First of the words for `DROPPED_REASONS`."""
+    UNDECODABLE = 160
+    UNOBSERVABLE = 192
+    IGNORED = 224
+    END = 256
+
+
+class Board(IntEnum):
+    """Words of the whole sidecar."""
+
+    RECORDER_HEARTBEAT = 0
+    """Monotonic nanoseconds; the recorder writes it, the supervisor's watchdog reads it."""
+    RECORDER_READY = 1
+    """1 while /metrics is served; the recorder sets it, the supervisor clears it."""
+    RECORDER_RESTARTS = 8
+    """First of the words for `RESTART_REASONS`."""
+    UPSTREAM_UP = 16
+    TAP_RESTARTS = 17
+    DRAINING = 18
+
+
+RESTART_REASONS = ("exit", "hang", "memory")
+"""It ended by itself or was killed; it stopped beating; it came too near to the memory limit."""
+
+
+def create(name: str, size: int) -> int:
+    """A new shared memory file of *size* bytes; returns its descriptor, which children may inherit."""
+    descriptor = os.memfd_create(name)
+    os.ftruncate(descriptor, size)
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def attach(descriptor: int) -> mmap.mmap:
+    """The memory behind *descriptor*, shared with every process that attaches it."""
+    return mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+
+
+def words(memory: mmap.mmap) -> Words:
+    """The first page of *memory* as 512 unsigned 64-bit words.
+
+    >>> page = words(attach(create("doctest", PAGE)))
+    >>> page[Tap.COPIED] += 1
+    >>> page[Tap.COPIED]
+    1
+    """
+    return memoryview(memory)[:PAGE].cast("Q")

@@ -1,0 +1,140 @@
+"""A wrong configuration is told in one sentence: file, key, expected, found."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+import exporter.configuration
+import exporter.rows
+import exporter.traffic
+from exporter.configuration import ConfigurationError, fingerprint, load, parse
+from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
+
+MISTAKES = {
+    "models: 3": "models: expected a list, found 3",
+    "- a": "expected a mapping, found ['a']",
+    "modles: []": "modles: expected 'models', found an unknown key",
+    "models: [{nam: a}]": "models[0].nam: expected 'name', found an unknown key",
+    "models: [{baseline: a}]": "models[0].name: expected a value, found nothing",
+    "models: [{name: ''}]": "models[0].name: expected a text of length >= 1, found ''",
+    "models: [{name: a}, {name: a}]": "models[1].name: expected a name of its own, found 'a' a second time",
+    "models: [{name: a, columns: [{name: x, kind: numerical}]}]": (
+        "models[0].columns[0].kind: expected one of numeric, categorical, boolean, text, embedding, found 'numerical'"
+    ),
+    "models: [{name: a, columns: [{name: x, range: [10, 2]}]}]": (
+        "models[0].columns[0].range: expected two numbers, low then high, found [10.0, 2.0]"
+    ),
+    "models: [{name: a, columns: [{name: x, range: [10, b]}]}]": (
+        "models[0].columns[0].range[1]: expected a number, found 'b'"
+    ),
+    "models: [{name: a, columns: [{name: x, kind: categorical, range: [0, 1]}]}]": (
+        "models[0].columns[0].range: expected no range for a categorical column, found [0.0, 1.0]"
+    ),
+    "models: [{name: a, columns: [{name: x}, {name: y, tensor: x}]}]": (
+        "models[0].columns[1].tensor: expected a place no other column reads, found 'x' a second time"
+    ),
+    "models: [{name: a, predictions: [{name: x}, {name: x}]}]": (
+        "models[0].predictions[1].name: expected a name of its own, found 'x' a second time"
+    ),
+    "models: [{name: a, columns: [{name: x, categories: [a, a]}]}]": (
+        "models[0].columns[0].categories: expected each category once, found ['a', 'a']"
+    ),
+    "models: [{name: a, columns: [{name: x, index: -1}]}]": (
+        "models[0].columns[0].index: expected a whole number >= 0, found -1"
+    ),
+    "sampling: lots": "sampling: expected a number, found 'lots'",
+    "sampling: 2": "sampling: expected a number <= 1.0, found 2",
+    "page_budget: 0": "page_budget: expected a number > 0.0, found 0",
+    "timezone: Mars/Phobos": (
+        "timezone: expected an IANA time zone such as UTC or Europe/Berlin, found 'Mars/Phobos'"
+    ),
+    "limits: {ring_bytes: 100000}": "limits.ring_bytes: expected a power of two, found 100000",
+    "limits: {bodybytes: 1}": "limits.bodybytes: expected 'body_bytes', found an unknown key",
+    "sampling: 1\nsampling: 0.5": "line 2, column 1: expected YAML, found the key 'sampling' a second time",
+    "a: [": "line 1, column 5: expected YAML, found expected the node content, but found '<stream end>'",
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES.items())
+def test_a_mistake_is_told_by_file_key_expected_and_found(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text, "modelmeter.yaml")
+    assert str(caught.value) == f"modelmeter.yaml: {sentence}"
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    text = """
+models:
+  - name: late_arrival
+    baseline: baseline.json
+    only_declared: true
+    columns:
+      - {name: distance, kind: numeric, range: [0, 6000]}
+      - {name: fourth, tensor: input, index: 3}
+      - {name: hour, monitored: false}
+    predictions:
+      - {name: late, tensor: predict, kind: categorical, categories: ["0", "1"]}
+timezone: America/New_York
+page_budget: 0.5
+sampling: 0.1
+series_budget: 2000
+limits: {body_bytes: 1000, columns: 7}
+"""
+    assert parse(text, "f") == Configuration(
+        models=(
+            ModelSpec(
+                name="late_arrival",
+                baseline="baseline.json",
+                only_declared=True,
+                columns=(
+                    ColumnSpec(name="distance", kind="numeric", range=(0.0, 6000.0)),
+                    ColumnSpec(name="fourth", tensor="input", index=3),
+                    ColumnSpec(name="hour", monitored=False),
+                ),
+                predictions=(
+                    ColumnSpec(name="late", tensor="predict", kind="categorical", categories=("0", "1")),
+                ),
+            ),
+        ),
+        timezone="America/New_York",
+        page_budget=0.5,
+        sampling=0.1,
+        series_budget=2000,
+        limits=Limits(body_bytes=1000, columns=7),
+    )
+
+
+def test_an_empty_file_is_an_empty_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "modelmeter.yaml"
+    path.write_text("# nothing yet\n")
+    assert load(path) == Configuration()
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "missing.yaml"
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}: expected a readable YAML file, found no file of that name"
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "modelmeter.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="expected a readable YAML file in UTF-8"):
+        load(path)
+
+
+def test_the_fingerprint_follows_the_settings_and_not_their_spelling() -> None:
+    plain = parse("sampling: 0.5\ntimezone: UTC", "f")
+    assert fingerprint(plain) == fingerprint(parse("{timezone: 'UTC', sampling: 5.0e-1}", "g"))
+    assert fingerprint(plain) != fingerprint(parse("sampling: 0.25", "f"))
+
+
+@pytest.mark.parametrize("module", [exporter.configuration, exporter.rows, exporter.traffic])
+def test_the_examples_in_the_docstrings_run(module: object) -> None:
+    result = doctest.testmod(module)  # type: ignore[arg-type]
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,73 @@
+"""Tumbling windows follow each other without gap or overlap, and each is told once."""
+
+from __future__ import annotations
+
+import doctest
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import exporter.tumbling
+from exporter.tumbling import HOUR, WINDOWS, Schedule, containing
+
+ZONES = [
+    "UTC",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+]
+YEARS = st.floats(1.3e9, 1.9e9, allow_nan=False)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(exporter.tumbling).failed == 0
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(WINDOWS), YEARS, st.sampled_from(ZONES))
+def test_every_moment_is_in_one_window_and_the_next_begins_where_it_ends(
+    window: str, time: float, zone: str
+) -> None:
+    start, end = containing(window, time, ZoneInfo(zone))
+    assert start <= time < end
+    assert containing(window, end, ZoneInfo(zone))[0] == end
+    assert containing(window, start, ZoneInfo(zone)) == (start, end)
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(WINDOWS), YEARS, st.lists(st.floats(-5000, 90_000), max_size=40), st.sampled_from(ZONES)
+)
+def test_windows_are_told_once_each_in_order_whatever_the_clock_does(
+    window: str, start: float, steps: list[float], zone: str
+) -> None:
+    schedule = Schedule(window, ZoneInfo(zone), 60.0, start)
+    now, told = start, []
+    for step in steps:
+        now += step
+        for begin, end in schedule.complete(now):
+            assert end + 60.0 <= now
+            told.append((begin, end))
+    assert told == sorted(set(told))
+    assert all(a[1] == b[0] for a, b in pairwise(told))
+
+
+def test_a_leap_of_years_tells_the_last_windows_only() -> None:
+    schedule = Schedule("1h", ZoneInfo("UTC"), 0.0, 0.0, catch_up=3)
+    now = 1_000_000 * HOUR
+    assert schedule.complete(now) == [(now - (3 - k) * HOUR, now - (2 - k) * HOUR) for k in range(3)]
+    assert schedule.complete(now + HOUR) == [(now, now + HOUR)]
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2013-03-10", 23), ("2013-11-03", 25), ("2013-11-04", 24)])
+def test_a_day_on_which_the_clocks_change_has_its_hours(day: str, hours: int) -> None:
+    from datetime import datetime
+
+    noon = datetime.fromisoformat(f"{day}T12:00:00-05:00").timestamp()
+    start, end = containing("1d", noon, ZoneInfo("America/New_York"))
+    assert (end - start) / HOUR == hours

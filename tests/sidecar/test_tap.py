@@ -1,0 +1,196 @@
+"""The tap forwards what was sent, as it was sent: bytes, order, half-closes, resets, back-pressure."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from sidecar.ring import Kind
+from sidecar.words import Tap
+from tests.sidecar.harness import TapProcess, free_port, read_exactly, read_to_end, server, tap, wait_for
+
+
+def test_every_byte_arrives_in_order_in_both_directions() -> None:
+    up, down = os.urandom(3_000_000), os.urandom(2_000_000)
+
+    def handle(connection: socket.socket) -> None:
+        sender = threading.Thread(target=connection.sendall, args=(down,))
+        sender.start()
+        assert read_exactly(connection, len(up)) == up
+        sender.join()
+
+    with server(handle) as model_server, tap(model_server.port) as running, running.connect() as client:
+        sender = threading.Thread(target=client.sendall, args=(up,))
+        sender.start()
+        assert read_exactly(client, len(down)) == down
+        sender.join()
+        assert read_to_end(client) == b""
+        client.close()
+        wait_for(lambda: running.open_connections() == 0, "the connection is closed")
+        assert running.words[Tap.COPY_ERRORS] == 0
+
+
+def test_a_client_that_talks_before_the_server_accepts_loses_nothing() -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(read_exactly(connection, 300_000))
+
+    message = os.urandom(300_000)
+    with server(handle) as model_server, tap(model_server.port) as running:
+        for _ in range(20):
+            with running.connect() as client:
+                sender = threading.Thread(target=client.sendall, args=(message,))
+                sender.start()
+                assert read_exactly(client, len(message)) == message
+                sender.join()
+
+
+def test_a_half_close_of_the_client_reaches_the_server_and_the_answer_still_comes() -> None:
+    def handle(connection: socket.socket) -> None:
+        assert read_to_end(connection) == b"question"
+        time.sleep(0.1)
+        connection.sendall(b"answer" * 100_000)
+
+    with server(handle) as model_server, tap(model_server.port) as running, running.connect() as client:
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client) == b"answer" * 100_000
+        wait_for(lambda: running.open_connections() == 0, "the connection is closed")
+
+
+def test_a_half_close_of_the_server_reaches_the_client_and_the_rest_still_goes_up() -> None:
+    received: list[bytes] = []
+
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(b"early")
+        connection.shutdown(socket.SHUT_WR)
+        received.append(read_to_end(connection))
+
+    with server(handle) as model_server, tap(model_server.port) as running, running.connect() as client:
+        assert read_to_end(client) == b"early"
+        client.sendall(b"late" * 50_000)
+        client.shutdown(socket.SHUT_WR)
+        wait_for(lambda: received, "the server has read to the end")
+    assert received == [b"late" * 50_000]
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_reset_arrives_as_a_reset(who: str) -> None:
+    seen: list[str] = []
+    ready = threading.Event()
+
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    def watch(connection: socket.socket) -> None:
+        try:
+            seen.append(repr(connection.recv(10)))
+        except ConnectionResetError:
+            seen.append("reset")
+
+    def handle(connection: socket.socket) -> None:
+        assert connection.recv(10) == b"hello"
+        connection.sendall(b"hello")
+        ready.wait(10)
+        (reset if who == "server" else watch)(connection)
+
+    with server(handle) as model_server, tap(model_server.port) as running:
+        client = running.connect()
+        client.sendall(b"hello")
+        assert client.recv(10) == b"hello"
+        if who == "server":
+            ready.set()
+            watch(client)
+            client.close()
+        else:
+            reset(client)
+            ready.set()
+        wait_for(lambda: seen, "the other side has noticed")
+    assert seen == ["reset"]
+
+
+def test_a_slow_reader_slows_its_sender_and_no_memory_of_ours_grows() -> None:
+    total = 64 << 20
+    go = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        go.wait(20)
+        assert len(read_exactly(connection, total)) == total
+
+    with server(handle) as model_server, tap(model_server.port) as running, running.connect() as client:
+        client.settimeout(0.3)
+        sent = 0
+        try:
+            while sent < total:
+                sent += client.send(bytes(1 << 16))
+        except TimeoutError:
+            pass
+        assert sent < total, "the sender was never slowed"
+        with open(f"/proc/{running.process.pid}/statm", encoding="ascii") as file:
+            resident, shared = map(int, file.read().split()[1:3])
+        go.set()
+        client.settimeout(20)
+        while sent < total:
+            sent += client.send(bytes(min(1 << 16, total - sent)))
+        assert read_to_end(client) == b""
+    assert (resident - shared) * os.sysconf("SC_PAGE_SIZE") < 40 << 20
+
+
+def ask(client: socket.socket) -> bytes:
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    return client.recv(10)
+
+
+def test_a_server_that_is_not_there_resets_the_client_and_is_counted() -> None:
+    with tap(free_port()) as running:
+        for count in range(1, 4):
+            with running.connect() as client, pytest.raises(ConnectionResetError):
+                ask(client)
+            wait_for(
+                lambda count=count: running.words[Tap.UPSTREAM_FAILURES] == count, "the failure is counted"
+            )
+        wait_for(lambda: running.open_connections() == 0, "the connections are closed")
+
+
+def test_many_connections_that_come_and_go_leave_none_open() -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(read_exactly(connection, 10))
+
+    with server(handle) as model_server, tap(model_server.port) as running:
+        generator = random.Random(7)
+        for _ in range(200):
+            with running.connect() as client:
+                if generator.random() < 0.8:
+                    client.sendall(b"0123456789")
+                    assert read_exactly(client, 10) == b"0123456789"
+        wait_for(lambda: running.open_connections() == 0, "the connections are closed")
+        records = list(running.reader.read(1 << 30))
+    assert sum(r.kind == Kind.OPEN for r in records) == 200
+    assert sum(r.kind == Kind.CLOSE for r in records) == 200
+
+
+def test_a_tap_that_is_killed_is_followed_by_one_on_the_same_port_that_tells_readers_to_forget() -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(read_exactly(connection, 5))
+        connection.recv(1)
+
+    with server(handle) as model_server:
+        running = TapProcess(model_server.port)
+        with running.connect() as client:
+            client.sendall(b"POST ")
+            assert read_exactly(client, 5) == b"POST "
+            running.process.kill()
+            running.process.wait(10)
+            running.start()
+            with running.connect() as second:  # was never refused: the listening socket is not the tap's
+                second.sendall(b"POST ")
+                assert read_exactly(second, 5) == b"POST "
+        kinds = [r.kind for r in running.reader.read(1 << 30)]
+        running.stop()
+    assert kinds[:5] == [Kind.OPEN, Kind.REQUEST, Kind.ANSWER, Kind.RESET, Kind.OPEN]
