@@ -34,9 +34,6 @@ class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             description="Position in the tensor's row, counted from 0, when the tensor has several columns."
         ),
     ] = None
-    path: Annotated[
-        str | None, Meta(description="JSON path, for servers without a tensor protocol (next release).")
-    ] = None
     range: Annotated[
         tuple[float, float] | None,
         Meta(description="Declared limits, low then high; outside is counted, not dropped."),
@@ -111,7 +108,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[int, Meta(ge=100)],
         Meta(description="Most series on /metrics; above it whole things are shed in a stated order."),
     ] = 10_000
-    limits: Limits = Limits()
+    limits: Annotated[Limits, Meta(description="What bounds memory and copying.")] = Limits()
 
     def model(self, name: str) -> ModelSpec | None:
         """The specification of model *name*, or None when it is not declared."""

@@ -14,7 +14,8 @@ from exporter.schema import Limits
 from sidecar.books import Books
 from sidecar.exchange import Exchange
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, RingReader
-from sidecar.wire.http1 import Held, Http1Connection
+from sidecar.wire.body import Held
+from sidecar.wire.http1 import Http1Connection
 from sidecar.words import Recorder, words
 
 Sink = Callable[[Exchange, bool, Books], None]
@@ -169,7 +170,9 @@ class Channel:
 
     def _resync(self, followed: _Followed) -> None:
         """Bytes are missing before the next ones."""
+        begun = followed.connection.begun
         followed.connection.resync()
+        self._begun(followed, followed.connection.begun - begun)  # a half-read head, begun and lost at once
         followed.begun_heads_only.clear()
         self._settle(followed)
         if followed.credit:  # counted by the tap, and cut before its head was complete
@@ -185,7 +188,10 @@ class Channel:
         if followed is None:
             return
         if kind == Kind.CLOSE:
-            self._finished(followed, followed.connection.close(time))
+            begun = followed.connection.begun
+            finished = followed.connection.close(time)
+            self._begun(followed, followed.connection.begun - begun)
+            self._finished(followed, finished)
             self._settle(followed)
             self.books.ignored("continuation", followed.credit)
             del self._connections[number]

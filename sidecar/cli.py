@@ -122,9 +122,9 @@ def sidecar(
 
     Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- tritonserver …
     """
+    from exporter.configuration import ConfigurationError, load
     from exporter.monitor import BaselineError, load_baselines
-
-    from exporter.configuration import Configuration, ConfigurationError, load
+    from exporter.schema import Configuration
     from exporter.web import WebConfigurationError, load_web_configuration
 
     try:
@@ -167,10 +167,9 @@ def _clock(text: str | None) -> tuple[float, float] | None:
 @click.argument("baselines", nargs=-1, metavar="[BASELINE]...")
 def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
     """Check configuration and baselines without starting anything."""
-    from exporter.monitor import BaselineError, load_baselines
-
     from exporter.baseline import Baseline
     from exporter.configuration import ConfigurationError, load
+    from exporter.monitor import BaselineError, load_baselines
 
     if configuration is None and not baselines:
         fail("check: expected --config FILE or baseline files, found neither")

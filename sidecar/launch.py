@@ -12,11 +12,14 @@ import socket
 import sys
 from dataclasses import dataclass
 from time import monotonic_ns
+from typing import TYPE_CHECKING
 
-from exporter.schema import Limits
 from sidecar.cgroup import cpu_quota, memory_limit_bytes
 from sidecar.plan import ClockPlan, ListenerPlan, Plan, RecorderPlan, TapPlan
 from sidecar.words import PAGE, create
+
+if TYPE_CHECKING:  # it loads numpy, and a probe runs every few seconds
+    from exporter.schema import Limits
 
 PROTOCOLS = ("http", "grpc")
 """``grpc`` is forwarded and counted as unobservable until its reader lands."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import exporter.configuration
 import exporter.rows
 import exporter.traffic
 from exporter.configuration import ConfigurationError, fingerprint, load, parse
+from exporter.reference import render
 from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
 
 MISTAKES = {
@@ -138,3 +140,18 @@ def test_the_examples_in_the_docstrings_run(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_the_page_on_the_configuration_is_what_the_types_say() -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == render(), (
+        "run: python -m exporter.reference > docs/configuration.md"
+    )
+
+
+def test_every_key_has_a_meaning_on_its_page() -> None:
+    rows = [line for line in render().splitlines() if line.startswith("| `")]
+    assert len(rows) == sum(
+        len(msgspec.structs.fields(s)) for s in (Configuration, ModelSpec, ColumnSpec, Limits)
+    )
+    assert [row for row in rows if row.rstrip(" |").endswith("–")] == []

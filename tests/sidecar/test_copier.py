@@ -25,7 +25,7 @@ class Bench:
         self.reader = RingReader(memory)
 
     def read(self) -> list[tuple[Kind, int, bytes, int]]:
-        records: list[Record] = list(self.reader.read(1 << 30))
+        records = [Record(*record) for record in self.reader.read(1 << 30)]
         return [(Kind(r.kind), r.flags, bytes(r.payload), r.size) for r in records]
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sidecar.ring import Kind
+from sidecar.ring import Kind, Record
 from sidecar.words import Tap
 from tests.sidecar.harness import TapProcess, free_port, read_exactly, read_to_end, server, tap, wait_for
 
@@ -170,7 +170,7 @@ def test_many_connections_that_come_and_go_leave_none_open() -> None:
                     client.sendall(b"0123456789")
                     assert read_exactly(client, 10) == b"0123456789"
         wait_for(lambda: running.open_connections() == 0, "the connections are closed")
-        records = list(running.reader.read(1 << 30))
+        records = [Record(*record) for record in running.reader.read(1 << 30)]
     assert sum(r.kind == Kind.OPEN for r in records) == 200
     assert sum(r.kind == Kind.CLOSE for r in records) == 200
 
@@ -191,6 +191,6 @@ def test_a_tap_that_is_killed_is_followed_by_one_on_the_same_port_that_tells_rea
             with running.connect() as second:  # was never refused: the listening socket is not the tap's
                 second.sendall(b"POST ")
                 assert read_exactly(second, 5) == b"POST "
-        kinds = [r.kind for r in running.reader.read(1 << 30)]
+        kinds = [r.kind for r in map(Record._make, running.reader.read(1 << 30))]
         running.stop()
     assert kinds[:5] == [Kind.OPEN, Kind.REQUEST, Kind.ANSWER, Kind.RESET, Kind.OPEN]

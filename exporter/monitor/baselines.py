@@ -1,0 +1,36 @@
+"""Which baseline judges which model, checked against what the configuration declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.baseline import Baseline, BaselineError
+from exporter.configuration import ConfigurationError
+from exporter.rows import Role
+from exporter.schema import Configuration
+
+_ROLES: tuple[Role, ...] = ("feature", "prediction")
+
+
+def load_baselines(configuration: Configuration, directory: Path) -> dict[str, Baseline]:
+    """The baseline of each model that has one; paths are relative to *directory*, the configuration's.
+
+    Raises `BaselineError` for a file that can not be used, and `ConfigurationError` where a column is
+    declared to be of another kind than the baseline's.
+    """
+    baselines: dict[str, Baseline] = {}
+    for at, model in enumerate(configuration.models):
+        if model.baseline is None:
+            continue
+        path = directory / model.baseline
+        baseline = baselines[model.name] = Baseline.load(path)
+        if baseline.model not in ("", model.name):
+            raise BaselineError(str(path), "model", repr(model.name), repr(baseline.model))
+        for role in _ROLES:
+            for number, spec in enumerate(model.specs(role)):
+                column = baseline.columns.get((role, spec.name))
+                if column is not None and spec.kind is not None and spec.kind != column.kind:
+                    key = f"models[{at}].{'columns' if role == 'feature' else 'predictions'}[{number}].kind"
+                    expected = f"{column.kind!r}, as in the baseline {model.baseline}"
+                    raise ConfigurationError("configuration", key, expected, repr(spec.kind))
+    return baselines

@@ -1,0 +1,145 @@
+"""Who may import whom: the table is compared with the tree, both ways.
+
+`exporter` is the core and never imports `sidecar`; the readers know no socket, clock or loop; one package
+alone imports datasketches; what the tap and the supervisor load stays small.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FREE = sys.stdlib_module_names
+"""The standard library, but for what a row of the table forbids."""
+
+IO = {"socket", "asyncio", "select", "selectors", "ssl", "time", "threading", "subprocess", "multiprocessing"}
+
+#: package or module → (third-party libraries, our own packages, standard modules it must not import)
+LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
+    # The core
+    "exporter.rows": ({"numpy"}, set(), IO),
+    "exporter.schema": ({"msgspec"}, {"exporter.rows"}, IO),
+    "exporter.views": ({"numpy"}, {"exporter.rows", "exporter.schema"}, IO),
+    "exporter.metrics": (set(), set(), IO),
+    "exporter.sketch": ({"numpy", "datasketches"}, set(), IO),
+    "exporter.statistics": ({"numpy"}, set(), IO),
+    "exporter.tumbling": (set(), set(), IO),
+    "exporter.profile": ({"numpy"}, {"exporter.rows", "exporter.schema", "exporter.sketch"}, IO),
+    "exporter.traffic": (set(), {"exporter.views"}, IO),
+    # The readers of the wire
+    "sidecar.wire": ({"httptools"}, {"sidecar.exchange"}, IO),
+    "sidecar.exchange": ({"msgspec"}, set(), IO),
+    # The tap and the supervisor
+    "sidecar.words": (set(), set(), {"socket", "asyncio"}),
+    "sidecar.ring": (set(), {"sidecar.words"}, IO),
+    "sidecar.plan": (set(), set(), IO),
+    "sidecar.copier": (set(), {"sidecar.ring", "sidecar.words"}, IO),
+    "sidecar.tap": ({"uvloop"}, {"sidecar.copier", "sidecar.plan", "sidecar.ring", "sidecar.words"}, set()),
+    "sidecar.health": (set(), set(), set()),
+    "sidecar.log": (set(), set(), {"logging"}),
+    "sidecar.supervisor": (
+        set(),
+        {"sidecar.health", "sidecar.log", "sidecar.plan", "sidecar.words"},
+        {"asyncio", "logging"},
+    ),
+}
+
+ONE_IMPORTER = {"datasketches": "exporter.sketch", "httptools": "sidecar.wire", "uvloop": "sidecar.tap"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> dict[str, Path]:
+    return {
+        module_name(path): path
+        for package in ("exporter", "sidecar")
+        for path in (ROOT / package).rglob("*.py")
+    }
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that *path* imports, anywhere in it, type checking included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            found.add(node.module)
+    return found - {"__future__"}
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_what_its_row_allows(layer: str) -> None:
+    libraries, ours, forbidden = LAYERS[layer]
+    members = {name: path for name, path in sources().items() if within(name, layer)}
+    assert members, f"{layer} is in the table and not in the tree"
+    wrong = {}
+    for name, path in members.items():
+        for imported in imports(path):
+            top = imported.partition(".")[0]
+            if top in ("exporter", "sidecar"):
+                fine = within(imported, layer) or any(within(imported, package) for package in ours)
+            elif top in FREE:
+                fine = top not in forbidden
+            else:
+                fine = top in libraries
+            if not fine:
+                wrong[name] = imported
+    assert wrong == {}
+
+
+def test_the_core_never_imports_the_shell() -> None:
+    wrong = {
+        name
+        for name, path in sources().items()
+        if within(name, "exporter") and any(within(imported, "sidecar") for imported in imports(path))
+    }
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("library", ONE_IMPORTER)
+def test_a_library_has_one_importer(library: str) -> None:
+    importers = {name for name, path in sources().items() if any(within(i, library) for i in imports(path))}
+    assert importers, f"nothing imports {library}"
+    assert {name for name in importers if not within(name, ONE_IMPORTER[library])} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        (
+            "sidecar.tap",
+            {"numpy", "click", "yaml", "flask", "prometheus_client", "exporter.schema", "httptools"},
+        ),
+        (
+            "sidecar.supervisor",
+            {"numpy", "click", "yaml", "flask", "uvloop", "asyncio", "msgspec", "logging"},
+        ),
+        ("sidecar.recorder", {"scipy", "pyarrow", "rich", "pandas", "click", "uvloop"}),
+        ("sidecar.cli", {"numpy", "scipy", "pyarrow", "rich", "flask"}),
+        ("exporter", {"numpy", "flask", "requests"}),
+    ],
+)
+def test_a_process_loads_no_more_than_it_needs(module: str, absent: set[str]) -> None:
+    program = f"import sys, {module}; print('\\n'.join(sys.modules))"
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert module in loaded
+    assert loaded & absent == set()
