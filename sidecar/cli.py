@@ -125,7 +125,7 @@ def sidecar(
     from exporter.configuration import ConfigurationError, load
     from exporter.monitor import BaselineError, load_baselines
     from exporter.schema import Configuration
-    from exporter.web import WebConfigurationError, load_web_configuration
+    from exporter.web.config import load as load_web
 
     try:
         settings = Settings(
@@ -143,9 +143,10 @@ def sidecar(
         )
         checked = load(Path(configuration)) if configuration else Configuration()
         load_baselines(checked, Path(configuration or "").parent)
-        load_web_configuration(web_configuration)
+        if web_configuration:
+            load_web(Path(web_configuration))
         plan = make_plan(settings, checked.sampling, checked.limits)
-    except (SettingError, ConfigurationError, BaselineError, WebConfigurationError) as error:
+    except (SettingError, ConfigurationError, BaselineError) as error:
         fail(error)
     else:
         become_supervisor(plan)

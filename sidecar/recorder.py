@@ -22,14 +22,16 @@ import traceback
 from collections import Counter
 from pathlib import Path
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 from exporter import configuration as configurations
+from exporter.errors import ErrorCounts
 from exporter.expose import create_app
 from exporter.monitor import Monitor, load_baselines
 from exporter.schema import Configuration
 from exporter.traffic import FailureReason, Traffic
 from exporter.views import SelfView, View
-from exporter.web import Server, load_web_configuration
+from exporter.web import Server
 from sidecar.books import Books
 from sidecar.channel import Channel
 from sidecar.clock import Clock
@@ -239,9 +241,17 @@ def main(arguments: list[str]) -> None:
     configuration = configurations.load(Path(path)) if path else Configuration()
     recorder = Recorder(plan, configuration, Path(path).parent if path else Path())
     signal.signal(signal.SIGTERM, recorder.ask_to_stop)
+    errors = ErrorCounts()
     listening = socket.socket(fileno=plan.recorder.metrics_listener)
-    web = load_web_configuration(plan.recorder.web_configuration)
-    server = Server(create_app(recorder), listening, web)
+    host, port = listening.getsockname()[:2]
+    web = Path(plan.recorder.web_configuration) if plan.recorder.web_configuration else None
+    app = create_app(
+        recorder,
+        series_budget=configuration.series_budget,
+        timezone=ZoneInfo(configuration.timezone),
+        errors=errors,
+    )
+    server = Server(app, host, port, web, errors=errors, listening=listening)
     server.start()
     board = words(attach(plan.board))
     board[Board.RECORDER_READY] = 1

@@ -129,7 +129,7 @@ def test_a_library_has_one_importer(library: str) -> None:
             "sidecar.supervisor",
             {"numpy", "click", "yaml", "flask", "uvloop", "asyncio", "msgspec", "logging"},
         ),
-        ("sidecar.recorder", {"scipy", "pyarrow", "rich", "pandas", "click", "uvloop"}),
+        ("sidecar.recorder", {"scipy", "pyarrow", "rich", "pandas", "uvloop"}),
         ("sidecar.cli", {"numpy", "scipy", "pyarrow", "rich", "flask"}),
         ("exporter", {"numpy", "flask", "requests"}),
     ],
