@@ -148,9 +148,7 @@ def _explain(error: msgspec.ValidationError, document: object, file: str) -> Con
 def _fields_at(path: str) -> tuple[str, ...]:
     """The keys that are known at *path*, judged by its last named step."""
     last = re.sub(r"\[[^\]]*\]", "", path).split(".")[-1]
-    struct: Any = {"": Configuration, "models": ModelSpec, "limits": Limits}.get(
-        last, ColumnSpec
-    )
+    struct: Any = {"": Configuration, "models": ModelSpec, "limits": Limits}.get(last, ColumnSpec)
     return tuple(field.encode_name for field in msgspec.structs.fields(struct))
 
 

@@ -92,7 +92,7 @@ class ColumnView:
     infinite: int
     scaled_sum: float | None
     scaled_square: float | None
-    """Sums of (value - low) / (high - low) and of its square over finite values, by the baseline's range."""
+    """Sums of x and x² over finite values, where x runs from 0 to 1 over the far range and stops there."""
     baseline: BaselineView | None
     windows: tuple[WindowView, ...]
     verdicts: tuple[VerdictView, ...]

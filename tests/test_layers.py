@@ -30,6 +30,11 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "exporter.statistics": ({"numpy"}, set(), IO),
     "exporter.tumbling": (set(), set(), IO),
     "exporter.profile": ({"numpy"}, {"exporter.rows", "exporter.schema", "exporter.sketch"}, IO),
+    "exporter.window": (
+        {"numpy"},
+        {"exporter.rows", "exporter.schema", "exporter.sketch", "exporter.profile"},
+        IO,
+    ),
     "exporter.traffic": (set(), {"exporter.views"}, IO),
     # The readers of the wire
     "sidecar.wire": ({"httptools"}, {"sidecar.exchange"}, IO),
