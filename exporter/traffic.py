@@ -2,7 +2,8 @@
 
 Promises: constant memory per model version; a model version gets series of its own only after one of
 its requests was answered successfully, until then it is counted under ``unknown`` (so that clients
-cannot make series); at most *limit* model versions, the rest are ``other``.
+cannot make series); what names no version counts with the version of its model that answered last; at most
+*limit* model versions, the rest are ``other``.
 """
 
 from __future__ import annotations
@@ -53,13 +54,17 @@ class Traffic:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._known: set[tuple[str, str]] = set()
+        self._latest: dict[str, str] = {}
+        """The version that last answered for a model; failures and answers that were cut do not name one."""
         self._series: dict[tuple[str, str, str], _Series] = {}
         self.refused = 0
 
     def name(self, model: str, version: str, *, succeeded: bool) -> tuple[str, str]:
         """The labels under which an exchange of *model* and *version* counts."""
-        key = (model, version or UNKNOWN)
+        key = (model, version or self._latest.get(model, UNKNOWN))
         if key in self._known:
+            if succeeded and version:
+                self._latest[model] = version
             return key
         if not succeeded or not model:
             return (UNKNOWN, UNKNOWN)
@@ -67,6 +72,8 @@ class Traffic:
             self.refused += 1
             return (OTHER, OTHER)
         self._known.add(key)
+        if version:
+            self._latest[model] = version
         return key
 
     def add(

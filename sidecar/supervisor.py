@@ -28,6 +28,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 TICK_SECONDS = 0.25
 STARTUP_SECONDS = 60.0
 """A recorder that has never beaten is given this long: imports from a cold disk take seconds."""
+STARVING_SECONDS = 60.0
+"""A recorder without a processor for this long is replaced all the same: a new one begins at the end."""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 60.0
 """After this long without a restart the back-off begins anew."""
@@ -110,6 +112,8 @@ class Supervisor:
         private = {*plan.descriptors(), descriptor}
         self.server = Child("server", plan.command, private) if plan.command else None
         self.killed_for = ""
+        self.last_beat = 0
+        self.cpu_at_beat = 0.0
         self.stopping = False
         self.upstreams = sorted(
             {
@@ -224,11 +228,17 @@ class Supervisor:
         if recorder.pid is None or self.killed_for:
             return
         beat = self.board[Board.RECORDER_HEARTBEAT]
-        if beat:
-            silent = (time.monotonic_ns() - beat) * 1e-9
-            hangs = silent > self.plan.hang_seconds
+        if beat != self.last_beat:
+            self.last_beat, self.cpu_at_beat = beat, cpu_seconds(recorder.pid)[1]
+        silent = (time.monotonic_ns() - beat) * 1e-9 if beat else time.monotonic() - recorder.started
+        if silent <= (self.plan.hang_seconds if beat else STARTUP_SECONDS):
+            hangs = False
         else:
-            hangs = time.monotonic() - recorder.started > STARTUP_SECONDS
+            # On a machine without a processor to spare the recorder, at its niceness, can be silent for long
+            # and still be well: it is runnable and has used next to no processor time since its last beat.
+            state, used = cpu_seconds(recorder.pid)
+            starving = state == "R" and used - self.cpu_at_beat < 0.5 * self.plan.hang_seconds
+            hangs = not starving or silent > STARVING_SECONDS
         limit = self.plan.memory_limit_bytes
         if hangs:
             self.killed_for = "hang"
@@ -303,6 +313,16 @@ def resident_bytes(pid: int) -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def cpu_seconds(pid: int) -> tuple[str, float]:
+    """State (R, S, D, T, Z …) and processor seconds of *pid*, after proc(5); "" and 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return "", 0.0
 
 
 def accepts(host: str, port: int) -> bool:

@@ -73,7 +73,8 @@ def test_what_is_sent_is_recorded_and_stands_in_metrics_status_and_page() -> Non
             "seen_total": 52, "recorded_total": 50, "sampled_out_total": 0, "dropped_total": 0,
             "undecodable_total": 0, "unobservable_total": 0, "ignored_total": 2, "unsettled": 0,
         }  # fmt: skip
-        assert running.value("requests_total", model="m", version="1", protocol="http") == 50
+        assert running.value("requests_total", model="m", version="1", protocol="http") == 51
+        assert running.total("request_failures_total", model="m", reason="client_error") == 1
         assert running.value("rows_recorded_total", model="m", version="1") == 50
         assert (
             running.value(
