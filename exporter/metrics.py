@@ -152,6 +152,11 @@ FAILURE = Label(
 )
 LOSS = Label("reason", "Why.", bound="a closed set of the sidecar, all at 0 from the start")
 PLACE = Label("reason", "Where it happened.", bound="a closed set, all at 0 from the start")
+RESTART = Label(
+    "reason",
+    "It ended by itself or was killed, stopped beating, or came too near to the memory limit.",
+    ("exit", "hang", "memory"),
+)
 STAGE = Label(
     "reason",
     "What was shed, in this order.",
@@ -327,8 +332,14 @@ RECORDER_UP = Metric("modelmeter_recorder_up", "gauge",
     "1 when the recorder reads the copies.",
     source="sidecar.supervisor")
 RECORDER_RESTARTS = Metric("modelmeter_recorder_restarts_total", "counter",
-    "Recorders that died and were replaced.",
+    "Recorders that ended, hung or grew too large, and were replaced.", (RESTART,),
     source="sidecar.supervisor")
+TAP_RESTARTS = Metric("modelmeter_tap_restarts_total", "counter",
+    "Taps that ended and were replaced; their connections ended with them.",
+    source="sidecar.supervisor")
+UPSTREAM_FAILURES = Metric("modelmeter_upstream_connection_failures_total", "counter",
+    "Connections of clients that were reset because the model server could not be reached.",
+    source="sidecar.tap")
 RECORDER_START = Metric("modelmeter_recorder_start_timestamp_seconds", "gauge",
     "When this recorder started, on its own clock.",
     unit="seconds", source="sidecar.recorder", stability="experimental")

@@ -163,7 +163,11 @@ class SelfView:
     started: float
     upstream_up: bool
     recorder_up: bool
-    recorder_restarts: int
+    recorder_restarts: Mapping[str, int]
+    """By reason: ``exit``, ``hang``, ``memory``; each at 0 from the start."""
+    tap_restarts: int
+    upstream_failures: int
+    """Connections of clients that were reset because the model server could not be reached."""
     queue_bytes: int
     queue_capacity_bytes: int
     lag_seconds: float

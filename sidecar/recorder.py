@@ -193,7 +193,6 @@ class Recorder:
 
     def _about(self, now: float) -> SelfView:
         board = self._board
-        restarts = sum(board[Board.RECORDER_RESTARTS : Board.RECORDER_RESTARTS + len(RESTART_REASONS)])
         unread = [channel for channel in self._channels if channel.ring.pending()]
         lag = max((time.monotonic_ns() - channel.oldest for channel in unread if channel.oldest), default=0)
         pages = [channel.words for channel in self._channels]
@@ -203,7 +202,12 @@ class Recorder:
             started=self._started,
             upstream_up=bool(board[Board.UPSTREAM_UP]),
             recorder_up=True,
-            recorder_restarts=restarts,
+            recorder_restarts={
+                reason: board[Board.RECORDER_RESTARTS + number]
+                for number, reason in enumerate(RESTART_REASONS)
+            },
+            tap_restarts=board[Board.TAP_RESTARTS],
+            upstream_failures=sum(page[Tap.UPSTREAM_FAILURES] for page in pages),
             queue_bytes=sum(channel.ring.pending() for channel in self._channels),
             queue_capacity_bytes=sum(channel.ring.size for channel in self._channels),
             lag_seconds=lag * 1e-9,

@@ -16,7 +16,8 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     plain: tuple[tuple[Metric, Number], ...] = (
         (metrics.UPSTREAM_UP, int(about.upstream_up)),
         (metrics.RECORDER_UP, int(about.recorder_up)),
-        (metrics.RECORDER_RESTARTS, about.recorder_restarts),
+        (metrics.TAP_RESTARTS, about.tap_restarts),
+        (metrics.UPSTREAM_FAILURES, about.upstream_failures),
         (metrics.RECORDER_START, about.started),
         (metrics.RECORDER_QUEUE, about.queue_bytes),
         (metrics.RECORDER_QUEUE_CAPACITY, about.queue_capacity_bytes),
@@ -31,6 +32,9 @@ def collect(scrape: Scrape) -> Iterable[Family]:
         family = metric.family()
         family.add(value)
         yield family
+    restarts = metrics.RECORDER_RESTARTS.family()
+    for reason, count in about.recorder_restarts.items():
+        restarts.add(count, reason)
     dropped = metrics.SERIES_DROPPED.family()
     for stage, count in scrape.series_dropped.items():
         dropped.add(count, stage)
@@ -41,4 +45,4 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     build.add(1, __version__, platform.python_version())
     config = metrics.CONFIG_INFO.family()
     config.add(1, about.config_sha256)
-    yield from (dropped, errors, build, config)
+    yield from (restarts, dropped, errors, build, config)

@@ -78,8 +78,8 @@ def notices(view: View, law: Sequence[Coverage]) -> Iterable[str]:
         yield "The recorder is down: nothing is being recorded."
     if about.lag_seconds > LAG_SECONDS:
         yield f"The recorder is {about.lag_seconds:.0f} s behind: what follows is of the past."
-    if about.recorder_restarts:
-        times = "once" if about.recorder_restarts == 1 else f"{count(about.recorder_restarts)} times"
+    if restarts := sum(about.recorder_restarts.values()):
+        times = "once" if restarts == 1 else f"{count(restarts)} times"
         yield f"The recorder was restarted {times}; the columns count from its last start."
     lost = sum(entry.terms["dropped"] for entry in law)
     seen = sum(entry.seen for entry in law)

@@ -44,7 +44,7 @@ def summarise(view: View, zone: tzinfo) -> Status:
         now=about.now,
         clock_rate=about.clock_rate,
         started=about.started,
-        restarts=about.recorder_restarts,
+        restarts=sum(about.recorder_restarts.values()),
         columns=len(columns),
         rows=sum(entry.rows for entry in view.rows),
         total=total,

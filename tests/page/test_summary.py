@@ -193,8 +193,12 @@ NOTICES = {
     "The model server does not accept connections.": {"upstream_up": False},
     "The recorder is down: nothing is being recorded.": {"recorder_up": False},
     "The recorder is 75 s behind: what follows is of the past.": {"lag_seconds": 75.2},
-    "The recorder was restarted once; the columns count from its last start.": {"recorder_restarts": 1},
-    "The recorder was restarted 12 times; the columns count from its last start.": {"recorder_restarts": 12},
+    "The recorder was restarted once; the columns count from its last start.": {
+        "recorder_restarts": {"exit": 1}
+    },
+    "The recorder was restarted 12 times; the columns count from its last start.": {
+        "recorder_restarts": {"exit": 4, "hang": 8}
+    },
     "7 columns or model versions are not followed: see limits.": {"layouts_dropped": 7},
     "3 internal errors; the log of the recorder has them.": {"errors": {"decode": 1, "record": 2}},
 }
