@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from exporter.baseline import BaselineColumn
+from exporter.monitor.incident import QUIET_WINDOWS, Incident
 from exporter.profile import Layout, Sketches, infer_kind
 from exporter.rows import Role, Values
 from exporter.schema import ColumnSpec, Kind
@@ -49,6 +50,8 @@ class ColumnMonitor:
         self._waiting = 0
         """Rows without any value, seen before one told of what kind the column is."""
         self._verdicts: dict[str, VerdictView] = {}
+        self._incidents: dict[str, Incident] = {}
+        """By window."""
         self._baseline_view = _baseline_view(baseline)
 
     def _make(self, kind: Kind) -> ColumnWindows:
@@ -85,7 +88,6 @@ class ColumnMonitor:
 
     def judge(self, window: str, start: float, end: float, alpha: float) -> None:
         """Give the verdict on [start, end), which is complete."""
-        before = self._verdicts.get(window)
         windows, baseline = self._windows, self._baseline
         if windows is None or baseline is None:
             rows = windows.tumbling(start, end).rows if windows is not None else 0
@@ -95,24 +97,23 @@ class ColumnMonitor:
         counts = state.bin_counts
         assert counts is not None  # a baseline always brings bins
         judgement = judge(baseline, counts, window, alpha, missing=state.missing, unseen=state.tally.unseen)
-        incident = before.incident_start if before is not None else None
-        if incident is not None and judgement.state == "insufficient" and before is not None:
-            return  # an incident stays open until enough rows say otherwise
-        sentence = judgement.reason
+        incident = self._incidents.get(window)
         if judgement.state == "drifted":
             if incident is None:
-                incident = self._onset(windows, baseline, start, end)
-            sentence = describe(
-                baseline,
-                self._quantiles(windows, start, end),
-                counts,
-                detector=judgement.detector,
-                missing=state.missing,
-                unseen=state.tally.unseen,
-            )
-        else:
-            incident = None
-        self._verdicts[window] = _view(window, start, end, judgement, incident, sentence)
+                since = self._onset(windows, baseline, start, end)
+                incident = self._incidents[window] = Incident(since)
+                state = windows.tumbling(max(since, start), end)
+            incident.add(state)
+            sentence = self._describe(incident, judgement, baseline)
+            self._verdicts[window] = _view(window, start, end, judgement, incident.start, sentence)
+            return
+        if incident is not None:
+            if judgement.state != "insufficient":
+                incident.quiet += 1
+            if incident.quiet < QUIET_WINDOWS[window]:
+                return  # it is open until enough windows with enough rows say otherwise
+            del self._incidents[window]
+        self._verdicts[window] = _view(window, start, end, judgement, None, judgement.reason)
 
     def _onset(self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float) -> float:
         """When the change most likely happened, looking back over one more window than the one judged."""
@@ -121,13 +122,18 @@ class ColumnMonitor:
         times = np.array([first + SLOT_SECONDS * slot for slot in range(len(series))])
         return onset(series, baseline.counts, times)
 
-    @staticmethod
-    def _quantiles(windows: ColumnWindows, start: float, end: float) -> Quantiles | None:
-        """Of the window, or when its sketches are gone (a day's) of its last hour."""
-        state = windows.tumbling(start, end)
-        if state.quantiles is None:
-            state = windows.tumbling(end - 3600, end)
-        return state.quantiles
+    def _describe(self, incident: Incident, judgement: Judgement, baseline: BaselineColumn) -> str:
+        # A day's sketches are not held; those of the hours in which the same incident was open are.
+        hourly = self._incidents.get("1h")
+        quantiles = incident.quantiles or (hourly.quantiles if hourly is not None else None)
+        return describe(
+            baseline,
+            quantiles,
+            incident.counts,
+            detector=judgement.detector,
+            missing=incident.missing,
+            unseen=incident.unseen,
+        )
 
     # Views
 

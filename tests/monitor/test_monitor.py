@@ -74,21 +74,39 @@ def test_a_clean_hour_is_ok_and_a_scaled_one_drifted_since_its_change(baseline: 
     assert other.state == "ok"
 
 
-def test_an_incident_stays_open_through_an_hour_with_too_few_rows_and_ends_with_a_clean_one(
-    baseline: Path,
-) -> None:
+def test_an_incident_ends_after_three_quiet_hours_with_enough_rows(baseline: Path) -> None:
     watched = monitor(baseline)
     feed_hour(watched, START, 1, scale=1.609)
     watched.tick(START + HOUR + 61)
     opened = column(watched, "x", START + HOUR + 61).verdicts[0]
     assert opened.state == "drifted"
-    watched.record(rows(START + HOUR + 5, [100.0]))
-    watched.tick(START + 2 * HOUR + 61)
-    assert column(watched, "x", START + 2 * HOUR + 61).verdicts[0] == opened
-    feed_hour(watched, START + 2 * HOUR, 3)
-    watched.tick(START + 3 * HOUR + 61)
-    closed = column(watched, "x", START + 3 * HOUR + 61).verdicts[0]
-    assert (closed.state, closed.incident_start) == ("ok", None)
+    for hour in range(1, 6):
+        now = START + (hour + 1) * HOUR + 61
+        if hour == 2:
+            watched.record(rows(START + hour * HOUR + 5, [100.0]))  # too few rows to say anything
+        else:
+            feed_hour(watched, START + hour * HOUR, hour)
+        watched.tick(now)
+        verdict = column(watched, "x", now).verdicts[0]
+        if hour < 4:
+            assert verdict == opened
+        else:
+            assert (verdict.state, verdict.incident_start) == ("ok", None)
+
+
+def test_the_longer_an_incident_lasts_the_better_its_factor_is_known(baseline: Path) -> None:
+    watched = monitor(baseline)
+    sentences = []
+    for hour in range(8):
+        feed_hour(watched, START + hour * HOUR, hour, scale=1.609 if hour else 1.0, count=60)
+        now = START + (hour + 1) * HOUR + 61
+        watched.tick(now)
+        verdict = column(watched, "x", now).verdicts[0]
+        sentences.append(verdict.sentence)
+    assert verdict.incident_start == pytest.approx(START + HOUR, abs=300)
+    factor = re.match(r"(?:median|values) ([\d.]+) × th(?:at|ose) of the baseline", sentences[-1])
+    assert factor is not None, sentences
+    assert float(factor[1]) == pytest.approx(1.609, abs=0.06)
 
 
 def test_rows_that_come_after_the_hour_but_before_its_verdict_are_judged_with_it(baseline: Path) -> None:
