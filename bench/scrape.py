@@ -60,8 +60,9 @@ def view(series: int) -> View:
     generator = np.random.default_rng(7)
     about = SelfView(
         now=1.7e9, clock_rate=1.0, started=1.7e9 - 3600, upstream_up=True, recorder_up=True,
-        recorder_restarts=0, queue_bytes=0, queue_capacity_bytes=8_388_608, lag_seconds=0.0,
-        connections_open=32, late_rows=0, layouts_dropped=0, errors={}, config_sha256="0" * 64,
+        recorder_restarts={}, tap_restarts=0, upstream_failures=0, queue_bytes=0,
+        queue_capacity_bytes=8_388_608, lag_seconds=0.0, connections_open=32, late_rows=0, layouts_dropped=0,
+        errors={}, config_sha256="0" * 64,
     )  # fmt: skip
     law = LawView("http", 0, 0, 0, {"queue_full": 0}, {"bad_json": 0}, {"not_http": 0}, {"probe": 0}, 0, 0)
     columns = tuple(column(at, generator) for at in range(max(1, (series - 80) // SERIES_PER_COLUMN)))

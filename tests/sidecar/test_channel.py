@@ -163,11 +163,11 @@ def test_of_exchanges_not_drawn_the_traffic_is_still_known() -> None:
     bench = Bench(sampling=0.0)
     flow = bench.copier.open(1)
     for number in range(4):
-        bench.copier.data(flow, REQUEST, post(b"x" * 500), 10 * number)
-        bench.copier.data(flow, ANSWER, ok(b"y" * 700), 10 * number + 5)
+        bench.copier.data(flow, REQUEST, post(b"x" * 5000), 10 * number)
+        bench.copier.data(flow, ANSWER, ok(b"y" * 7000), 10 * number + 5)
     bench.read()
     assert [(e.status, e.request_body, e.request_bytes, e.ended - e.started) for e in bench.exchanges] == [
-        (200, b"", len(post(b"x" * 500)), 5)
+        (200, b"", len(post(b"x" * 5000)), 5)
     ] * 4
     assert (bench.law().seen, bench.law().sampled_out, bench.law().unsettled) == (4, 4, 0)
 

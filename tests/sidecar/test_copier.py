@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 
 import sidecar.copier
-from sidecar.copier import ANSWER, REQUEST, Copier
+from sidecar.copier import ANSWER, REQUEST, WHOLE_BYTES, Copier
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, Record, RingReader, RingWriter
 from sidecar.words import PAGE, Tap, Words, attach, create, words
 
@@ -111,20 +111,27 @@ def test_bytes_beyond_the_limit_are_told_and_not_copied() -> None:
 def test_of_an_exchange_that_is_not_drawn_only_the_heads_are_copied() -> None:
     bench = Bench(sampling=0.0)
     flow = bench.copier.open(1)
-    for direction, data in [
-        (REQUEST, POST + b"123"),
-        (REQUEST, b"456"),
-        (ANSWER, OK[:20]),
-        (ANSWER, OK[20:]),
-    ]:
+    large, body = POST + b"1" * WHOLE_BYTES, b"2" * 3000
+    for direction, data in [(REQUEST, large), (REQUEST, body), (ANSWER, OK[:20]), (ANSWER, OK[20:] + body)]:
         bench.copier.data(flow, direction, data, 1)
     assert bench.read()[1:] == [
         (Kind.REQUEST, START | HEADS_ONLY, POST, 0),
-        (Kind.REQUEST_SKIPPED, 0, b"", 3),
-        (Kind.REQUEST_SKIPPED, 0, b"", 3),
+        (Kind.REQUEST_SKIPPED, 0, b"", WHOLE_BYTES),
+        (Kind.REQUEST_SKIPPED, 0, b"", 3000),
         (Kind.ANSWER, 0, OK[:20], 0),
         (Kind.ANSWER, 0, OK[20:-2], 0),
-        (Kind.ANSWER_SKIPPED, 0, b"", 2),
+        (Kind.ANSWER_SKIPPED, 0, b"", 3002),
+    ]
+
+
+def test_of_a_small_exchange_that_is_not_drawn_all_is_copied_and_marked() -> None:
+    bench = Bench(sampling=0.0)
+    flow = bench.copier.open(1)
+    for direction, data in [(REQUEST, POST + b"123456"), (ANSWER, OK)]:
+        bench.copier.data(flow, direction, data, 1)
+    assert bench.read()[1:] == [
+        (Kind.REQUEST, START | HEADS_ONLY, POST + b"123456", 0),
+        (Kind.ANSWER, 0, OK, 0),
     ]
 
 
