@@ -67,7 +67,7 @@ class Exposition:
         try:
             return self._source.view()
         except Exception as error:
-            self.errors.add("source", "no view to show: %s", error, error=error)
+            self.errors.add("source", "no view to show", error=error)
             raise SourceError from error
 
     def scrape(self) -> tuple[Family, ...]:
@@ -81,7 +81,7 @@ class Exposition:
         scrape = Scrape(view, shown, dropped, self.errors.counts())
         gathered = gather(scrape, self._collectors, self._timer)
         for name, error in gathered.errors.items():
-            self.errors.add("collector", "collector %s failed: %s", name, error, error=error)
+            self.errors.add("collector", "collector %s failed", name, error=error)
         return gathered.families
 
 
@@ -130,7 +130,7 @@ def create_app(
             answer.data = NOT_FOUND if error.code == 404 else f"{error.name}\n"
         else:
             if not isinstance(error, SourceError):  # which is counted already
-                exposed.errors.add("answer", "%s could not be answered: %s", request.path, error, error=error)
+                exposed.errors.add("answer", "%s could not be answered", request.path, error=error)
             answer = Response("Internal error; the log has it.\n", 500)
         answer.headers.update(HEADERS, **{"Content-Type": "text/plain; charset=utf-8"})
         return answer

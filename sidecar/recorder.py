@@ -10,6 +10,7 @@ server's threads only take views.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import resource
 import select
@@ -18,7 +19,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,7 @@ from sidecar.decode import Decoded, Failed, Ignored, Undecodable, Unobservable, 
 from sidecar.decode.batch import Batcher
 from sidecar.exchange import Exchange
 from sidecar.log import log
+from sidecar.logfmt import install
 from sidecar.plan import Plan
 from sidecar.words import RESTART_REASONS, Board, Tap, attach, words
 
@@ -243,6 +244,7 @@ def main(arguments: list[str]) -> None:
         # A failed allocation is ours alone; a container out of memory would take the tap with it.
         resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_limit_bytes, plan.memory_limit_bytes))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    install()
     os.nice(plan.recorder.nice)
     path = plan.recorder.configuration
     configuration = configurations.load(Path(path)) if path else Configuration()
@@ -271,8 +273,8 @@ def main(arguments: list[str]) -> None:
     status = 0
     try:
         recorder.run()
-    except Exception:  # the supervisor replaces us; the traceback holds no payload, only our own lines
-        traceback.print_exc()
+    except Exception:  # the supervisor replaces us
+        logging.getLogger("modelmeter").exception("the recorder ends by a fault of its own")
         status = 1
     server.stop()
     sys.stderr.flush()

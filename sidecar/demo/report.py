@@ -48,7 +48,7 @@ def read_status(metrics_port: int) -> dict[str, Any] | None:
         connection.close()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A column that the sidecar called drifted."""
 
@@ -56,9 +56,9 @@ class Finding:
     found: float
     """When the verdict was first seen, Unix seconds of the simulated clock."""
     since: float
-    """The onset that the sidecar estimates."""
+    """The onset, by the sidecar's latest estimate: it sharpens as more hours come in."""
     sentence: str
-    """How the column differs, in the sidecar's words of that moment: what a page would have said."""
+    """How the column differs, in the sidecar's latest words."""
 
     def __str__(self) -> str:
         """``distance: drifted since Thu 14:05, median 1.61 × that of the baseline``."""
@@ -84,14 +84,14 @@ class Watch:
                     self._note(now, column)
 
     def _note(self, now: float, column: Mapping[str, Any]) -> None:
-        name = str(column["column"])
-        if name in self.findings:
-            return
         since = column["since"]
         if since is None:
             # Without an estimate of the onset: the window that the verdict is on.
             since = min(verdict["start"] for verdict in column["verdicts"] if verdict["state"] == "drifted")
-        self.findings[name] = Finding(name, now, float(since), str(column["sentence"]))
+        name = str(column["column"])
+        known = self.findings.get(name)
+        found = known.found if known is not None else now
+        self.findings[name] = Finding(name, found, float(since), str(column["sentence"]))
 
 
 @dataclass(frozen=True, slots=True)

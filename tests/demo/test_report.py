@@ -36,12 +36,12 @@ def test_only_columns_called_drifted_are_findings() -> None:
     assert (set(seen.findings), seen.rows) == ({"drifted"}, 9)
 
 
-def test_a_finding_is_what_the_first_verdict_said() -> None:
+def test_a_finding_keeps_its_first_moment_and_the_last_words_while_it_drifted() -> None:
     seen = Watch()
-    seen.see(status(FAULT + 3600, column("distance", "drifted", FAULT, "first")))
-    seen.see(status(FAULT + 7200, column("distance", "drifted", FAULT + 300, "later")))
+    seen.see(status(FAULT + 3600, column("distance", "drifted", FAULT + 300, "first")))
+    seen.see(status(FAULT + 7200, column("distance", "drifted", FAULT, "sharper")))
     seen.see(status(FAULT + 9999, column("distance", "ok", None, "usual")))
-    assert seen.findings == {"distance": Finding("distance", FAULT + 3600, FAULT, "first")}
+    assert seen.findings == {"distance": Finding("distance", FAULT + 3600, FAULT, "sharper")}
 
 
 def test_without_an_onset_a_column_drifted_since_its_window_began() -> None:

@@ -222,7 +222,7 @@ def test_a_collector_that_raises_leaves_the_others_on_the_page(caplog: pytest.Lo
     assert success == {collector.name: float(collector.name != "columns") for collector in COLLECTORS}
     durations = named(first, "modelmeter_collector_duration_seconds")
     assert {dict(labels)["collector"] for labels in durations} == set(success)
-    assert "collector columns failed: out of order" in caplog.text
+    assert "collector columns failed" in caplog.text
     second = series(parse_text(page.get("/metrics").text))
     errors = named(second, "modelmeter_internal_errors_total")
     assert errors[frozenset({("reason", "collector")})] == 1.0
@@ -242,7 +242,7 @@ def test_a_source_that_fails_costs_one_answer(path: str, caplog: pytest.LogCaptu
     page = create_app(source).test_client()
     answer = page.get(path)
     assert (answer.status_code, answer.text) == (500, "Internal error; the log has it.\n")
-    assert "no view to show: no view" in caplog.text
+    assert "no view to show" in caplog.text
     source.broken = False
     assert page.get(path).status_code == 200
     errors = named(series(parse_text(page.get("/metrics").text)), "modelmeter_internal_errors_total")
