@@ -65,7 +65,11 @@ def parse(text: str, file: str) -> Configuration:
         mark = error.problem_mark
         key = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         raise ConfigurationError(file, key, "YAML", error.problem or "something else") from None
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a date like 2001-99-99, a thousand brackets
         raise ConfigurationError(file, "", "YAML", _reason(error)) from None
     if document is None:
         document = {}
@@ -74,6 +78,10 @@ def parse(text: str, file: str) -> Configuration:
     except msgspec.ValidationError as error:
         raise _explain(error, document, file) from None
     _check(configuration, file)
+    try:
+        fingerprint(configuration)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(file, "", "text that is Unicode", repr(error.object)) from None
     return configuration
 
 
@@ -102,7 +110,7 @@ class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
         return mapping
 
 
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`\$(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`")
 _MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`")
 _EXPECTED = re.compile(r"Expected (?P<expected>.*?)(?:, got (?P<found>.*))?$")

@@ -66,19 +66,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What bounds memory and copying."""
 
     body_bytes: Annotated[
-        Annotated[int, Meta(ge=0)],
+        Annotated[int, Meta(ge=0, le=1 << 30)],
         Meta(description="Bytes of each message copied to the recorder; the rest is forwarded only."),
     ] = 262_144
     ring_bytes: Annotated[
-        Annotated[int, Meta(ge=65_536, le=1 << 30)],
+        Annotated[int, Meta(ge=1_048_576, le=1 << 30)],
         Meta(description="Size of the copy channel of each tap, a power of two."),
     ] = 8_388_608
     header_bytes: Annotated[
-        Annotated[int, Meta(ge=1024)],
+        Annotated[int, Meta(ge=1024, le=65_536)],
         Meta(description="Longest message head that is read; longer ones are undecodable."),
     ] = 65_536
     inflated_bytes: Annotated[
-        Annotated[int, Meta(ge=0)], Meta(description="Largest decompressed body that is decoded.")
+        Annotated[int, Meta(ge=0, le=1 << 30)], Meta(description="Largest decompressed body that is decoded.")
     ] = 16_777_216
     columns: Annotated[
         Annotated[int, Meta(ge=1)],
@@ -98,7 +98,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ()
     timezone: Annotated[str, Meta(description="IANA time zone in which hours and days begin.")] = "UTC"
     page_budget: Annotated[
-        Annotated[float, Meta(gt=0)], Meta(description="False pages per month and model that are acceptable.")
+        Annotated[float, Meta(gt=0, le=1_000_000)],
+        Meta(description="False pages per month and model that are acceptable."),
     ] = 1.0
     sampling: Annotated[
         Annotated[float, Meta(ge=0, le=1)],

@@ -205,6 +205,7 @@ class Channel:
         followed = self._connections.pop(number)
         connection = followed.connection
         open_exchanges = connection.open_exchanges
+        connection.resync()  # gives back what it held
         self.in_flight -= open_exchanges
         self.books.dropped(
             "tap_restart" if reason == "tap_restart" else "fault", open_exchanges + followed.credit

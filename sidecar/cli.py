@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -123,9 +124,10 @@ def sidecar(
     Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- tritonserver …
     """
     from exporter.configuration import ConfigurationError, load
+    from exporter.errors import ErrorCounts
     from exporter.monitor import BaselineError, load_baselines
     from exporter.schema import Configuration
-    from exporter.web.config import load as load_web
+    from exporter.web.reload import Reloading
 
     try:
         settings = Settings(
@@ -144,7 +146,9 @@ def sidecar(
         checked = load(Path(configuration)) if configuration else Configuration()
         load_baselines(checked, Path(configuration or "").parent)
         if web_configuration:
-            load_web(Path(web_configuration))
+            Reloading(Path(web_configuration), ErrorCounts())  # certificates and all, as the recorder will
+        if command and shutil.which(command[0]) is None:
+            raise SettingError("--", "a command that can be started", repr(command[0]))
         plan = make_plan(settings, checked.sampling, checked.limits)
     except (SettingError, ConfigurationError, BaselineError) as error:
         fail(error)
@@ -200,7 +204,9 @@ def health(health_listen: str, live: bool) -> None:
         return
     url = f"http://{address}/-/{'healthy' if live else 'ready'}"
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        # Not through a proxy, whatever the environment says: the sidecar is in the same pod.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=2) as answer:
             click.echo(answer.read().decode().strip())
     except urllib.error.HTTPError as error:
         click.echo(error.read().decode().strip(), err=True)

@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 
 from sidecar.plan import ClockPlan
 
+LATEST = 4_102_444_800.0
+"""The beginning of 2100; dates beyond the year 9999 can not even be written."""
+FASTEST = 1_000_000.0
+"""A year in half a minute. Faster, a batch of a quarter of a second is longer than the slots are held."""
+
 
 class Clock:
     """Tells Unix seconds.
@@ -66,4 +71,7 @@ def parse(text: str) -> tuple[float, float]:
         except ValueError:
             raise ValueError("START in ISO 8601 or Unix seconds, such as 2013-11-01T00:00@3600") from None
         start = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return start, float(match["rate"])
+    rate = float(match["rate"])
+    if not 0 <= start <= LATEST or rate > FASTEST:
+        raise ValueError(f"START between 1970 and 2100 and RATE up to {FASTEST:,.0f}")
+    return start, rate

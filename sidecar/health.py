@@ -11,6 +11,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from typing import Any
 
 Check = Callable[[], str | None]
 """Returns why not, or None when all is well."""
@@ -18,6 +19,8 @@ Check = Callable[[], str | None]
 LONGEST_LINE = 8192
 """Of a request line; Apache's own default limit."""
 MOST_HEADERS = 100
+MOST_CLIENTS = 16
+"""At a time; a further one is closed. A silent one gives its place back after five seconds."""
 
 _REASONS = {
     200: "OK",
@@ -47,7 +50,7 @@ class HealthServer:
                 except OSError:
                     return  # it has gone, or said nothing in time
 
-        self._server = socketserver.ThreadingTCPServer(("", 0), Handler, bind_and_activate=False)
+        self._server = _Bounded(("", 0), Handler, bind_and_activate=False)
         self._server.socket.close()
         self._server.socket = socket.socket(fileno=descriptor)
         self._server.daemon_threads = True
@@ -62,6 +65,23 @@ class HealthServer:
         """Stop answering; the socket is closed."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Bounded(socketserver.ThreadingTCPServer):
+    """One thread a connection, and no more than a few: probes come one at a time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._free = threading.BoundedSemaphore(MOST_CLIENTS)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 def answer(line: bytes, checks: dict[str, Check]) -> bytes:

@@ -55,7 +55,12 @@ class Address:
         match = re.fullmatch(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]*)):(?P<port>\d{1,5})", text)
         if match is None or not int(match["port"]) <= 65535:
             raise SettingError(flag, "HOST:PORT", repr(text))
-        return Address(match["v6"] or match["host"] or "0.0.0.0", int(match["port"]))
+        host = match["v6"] or match["host"] or "0.0.0.0"
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise SettingError(flag, "a host name with parts of 1 to 63 characters", repr(host)) from None
+        return Address(host, int(match["port"]))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -159,7 +164,8 @@ def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
                 for (protocol, address, upstream), descriptor in descriptors
             ),
             sampling=sampling,
-            body_limit=limits.body_bytes,
+            # A head is never cut, whatever the limit of bodies.
+            body_limit=limits.header_bytes + limits.body_bytes,
         )
         for number in range(settings.taps)
     )
@@ -193,10 +199,6 @@ def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
 def become_supervisor(plan: Plan) -> None:
     """Replace this process, which has grown by checking everything, by the small supervisor."""
     descriptor = plan.write()
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # the recorder's threads share two heaps: 10 MB less
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # no linear algebra here, and a thread a core costs memory
     os.execv(  # noqa: S606  (no shell is what we want)
         sys.executable, [sys.executable, "-P", "-m", "sidecar.supervisor", str(descriptor)]
     )

@@ -51,6 +51,8 @@ every 10 ms when idle costs under 0.75 % of a core (measured at 3 ms)."""
 FLUSH_SECONDS = 0.25
 """The longest that a decoded row waits for its batch."""
 BEAT_SECONDS = 0.25
+LEAST_MEMORY_BYTES = 32 << 20
+"""What a recorder needs beside its code: a ring that is being read, batches, and 100 columns (15 MB)."""
 
 
 class Recorder:
@@ -237,13 +239,29 @@ def _failure_by_status(exchange: Exchange) -> FailureReason | None:
     return "client_error" if exchange.status >= 400 else None
 
 
+def limit_memory(limit: int) -> None:
+    """Let allocations fail before *limit* bytes are resident.
+
+    That is ours alone to suffer, where a container out of memory would take the tap with it.
+
+    RLIMIT_DATA counts what is reserved, stacks and arenas too (124 MB where 60 are resident), so it is
+    set to what is reserved now plus what may still become resident.
+    """
+    with open("/proc/self/status", encoding="ascii") as file:
+        found = dict(line.split(":", 1) for line in file)
+    data, resident = (int(found[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
+    if resident + LEAST_MEMORY_BYTES > limit:
+        needed = resident + LEAST_MEMORY_BYTES
+        log("warning", "the container's memory is too small for recording", limit=limit, needed=needed)
+    room = max(limit - resident, LEAST_MEMORY_BYTES)
+    resource.setrlimit(resource.RLIMIT_DATA, (data + room, data + room))
+
+
 def main(arguments: list[str]) -> None:
     """``python -m sidecar.recorder DESCRIPTOR``: run the recorder of the plan behind DESCRIPTOR."""
     plan = Plan.read(int(arguments[0]))
-    if plan.memory_limit_bytes is not None:
-        # A failed allocation is ours alone; a container out of memory would take the tap with it.
-        resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_limit_bytes, plan.memory_limit_bytes))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     install()
     os.nice(plan.recorder.nice)
     path = plan.recorder.configuration
@@ -267,6 +285,8 @@ def main(arguments: list[str]) -> None:
     log("info", "recording", pid=os.getpid())
     # What was made by starting up is never garbage; and a collection of the youngest every 700
     # allocations (the default) would run for every few exchanges.
+    if plan.memory_limit_bytes is not None:
+        limit_memory(plan.memory_limit_bytes)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

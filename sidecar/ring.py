@@ -58,6 +58,7 @@ HEADS_ONLY = 4
 # Plain integers and functions: a member of an IntEnum costs 70 ns in Python 3.11, and `RingWriter.put` would
 # look up seven (an exchange copied: 2.25 µs with them, 1.42 without).
 _HEAD, _SEQUENCE, _COPIED, _TAIL = int(Tap.HEAD), int(Tap.SEQUENCE), int(Tap.COPIED), int(Recorder.TAIL)
+_NEXT_HEAD, _NEXT_COPIED = int(Tap.NEXT_HEAD), int(Tap.NEXT_COPIED)
 _HEADER_SIZE = HEADER.size
 _pack_into = HEADER.pack_into
 
@@ -95,7 +96,13 @@ class RingWriter:
         # Ours alone to change, so they are kept here and only written there.
         self.head = page[_HEAD]
         self._copied = page[_COPIED]
-        self._sequence = (page[_SEQUENCE] + 1) & ~1  # odd when a tap before us died between two stores
+        self._sequence = page[_SEQUENCE]
+        if self._sequence & 1:
+            # A tap before us died between two stores of `put`. Its record was written whole: it is put now.
+            self.head, self._copied = page[_NEXT_HEAD], page[_NEXT_COPIED]
+            page[_COPIED], page[_HEAD] = self._copied, self.head
+            self._sequence += 1
+            page[_SEQUENCE] = self._sequence
         self._end = page[_TAIL] + self.size
         """How far HEAD may go; TAIL is read again only where this matters."""
 
@@ -128,6 +135,8 @@ class RingWriter:
         if flags & START:
             self._copied += 1
             self._sequence += 2
+            page[_NEXT_HEAD] = head
+            page[_NEXT_COPIED] = self._copied
             page[_SEQUENCE] = self._sequence - 1
             page[_COPIED] = self._copied
             page[_HEAD] = head

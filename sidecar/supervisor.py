@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sidecar.health import HealthServer
 from sidecar.log import log
@@ -31,20 +31,36 @@ STARTUP_SECONDS = 60.0
 STARVING_SECONDS = 60.0
 """A recorder without a processor for this long is replaced all the same: a new one begins at the end."""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+PR_SET_CHILD_SUBREAPER = 36
+"""From linux/prctl.h."""
 STEADY_SECONDS = 60.0
 """After this long without a restart the back-off begins anew."""
-KILL_SECONDS = 5.0
+KILL_SECONDS = 2.0
 """How long a process of ours may take to end after SIGTERM."""
-SERVER_KILL_SECONDS = 30.0
-"""How long the model server may take; Kubernetes' own default grace period."""
+SERVER_KILL_SECONDS = 10.0
+"""How long the model server may take. With 15 s of draining and 2 s each for tap and recorder all of it is
+29 s, within Kubernetes' default grace period of 30."""
+
+RECORDER_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",  # the web server's threads share two heaps: 10 MB less
+    "OPENBLAS_NUM_THREADS": "1",  # no linear algebra here, and each of its threads costs memory
+}
+"""The recorder's alone: a wrapped model server may want all its processors for linear algebra."""
 
 
 class Child:
     """One process and when to start it again."""
 
-    def __init__(self, name: str, arguments: tuple[str, ...], closed: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        closed: Iterable[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.arguments = arguments
+        self.environment = {**(environment or {}), **os.environ}
         self.closed = tuple(sorted(closed))
         """Descriptors that this process must not inherit."""
         self.pid: int | None = None
@@ -54,15 +70,15 @@ class Child:
         self.again_at = 0.0
 
     def start(self) -> None:
-        """Start the process with our signal mask undone."""
+        """Start the process with our signal mask undone, and without what Python ignores; raises OSError."""
         actions = [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in self.closed]
         self.pid = os.posix_spawnp(
             self.arguments[0],
             self.arguments,
-            os.environ,
+            self.environment,
             file_actions=actions,
             setsigmask=[],
-            setsigdef=[signal.SIGINT],
+            setsigdef=[signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ],
         )
         self.status = None
         self.started = time.monotonic()
@@ -107,7 +123,9 @@ class Supervisor:
             Child(f"tap-{number}", (*python, "sidecar.tap", str(number), str(descriptor)), recorder_only)
             for number in range(len(plan.taps))
         ]
-        self.recorder = Child("recorder", (*python, "sidecar.recorder", str(descriptor)), taps_only)
+        self.recorder = Child(
+            "recorder", (*python, "sidecar.recorder", str(descriptor)), taps_only, RECORDER_ENVIRONMENT
+        )
         self.listeners = taps_only
         private = {*plan.descriptors(), descriptor}
         self.server = Child("server", plan.command, private) if plan.command else None
@@ -145,6 +163,8 @@ class Supervisor:
     def run(self) -> int:
         """Run until a signal or the model server's end; returns the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        if self.server is not None:
+            adopt_orphans()
         health = None
         if self.plan.health_listener is not None:
             health = HealthServer(self.plan.health_listener, self.healthy, self.ready)
@@ -177,6 +197,9 @@ class Supervisor:
         finally:
             for child in (*self.taps, self.recorder, *([self.server] if self.server else [])):
                 child.signal(signal.SIGKILL)
+            for pid in orphans() if self.server is not None else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._await((*self.taps, self.recorder, *([self.server] if self.server else [])), KILL_SECONDS)
             if health is not None:
                 health.stop()
@@ -220,7 +243,12 @@ class Supervisor:
             if child.pid is None and now >= child.again_at:
                 if child is self.recorder:
                     self.board[Board.RECORDER_HEARTBEAT] = 0
-                child.start()
+                try:
+                    child.start()
+                except OSError as error:  # no memory or no process to be had: what runs goes on
+                    log("error", "a process can not be started", process=child.name, reason=error.strerror)
+                    child.started = now
+                    child.ended(0)
 
     def _watch_recorder(self) -> None:
         """Kill a recorder that hangs or comes too near to the memory limit."""
@@ -306,6 +334,27 @@ class Supervisor:
                 signal.sigtimedwait((signal.SIGCHLD,), 0.05)
 
 
+def adopt_orphans() -> None:
+    """Become the parent of whatever the model server leaves behind, so that it can be ended with it."""
+    import ctypes  # 1 MB, and needed around a server only
+
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def orphans() -> list[int]:
+    """Our children, as proc(5) has them."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                    if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
+                        found.append(int(entry))
+            except (OSError, ValueError, IndexError):
+                continue
+    return found
+
+
 def resident_bytes(pid: int) -> int:
     """Resident memory of *pid*, 0 when it is gone."""
     try:
@@ -329,7 +378,7 @@ def accepts(host: str, port: int) -> bool:
     """Whether something accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=1.0).close()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that can not be one
         return False
     return True
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import struct
@@ -34,6 +35,9 @@ READ_AHEAD = 65_536
 """Bytes kept of a client that talks before the server has accepted; more is left in its socket. asyncio
 streams and uvicorn hold as much (64 KiB)."""
 
+REST_READS = 64
+"""Reads of what a server had said before it closed on us: 4 MiB, more than a receive buffer holds."""
+
 NOTES_SECONDS = 0.05
 """How often notes that wait for room in the ring are tried again."""
 
@@ -41,7 +45,7 @@ NOTES_SECONDS = 0.05
 class _Half(asyncio.Protocol):
     """One side of a connection: the client's or the server's."""
 
-    __slots__ = ("broken", "copier", "descriptor", "direction", "ended", "flow", "held", "peer", "transport")
+    __slots__ = ("copier", "deaf", "descriptor", "direction", "ended", "flow", "held", "peer", "transport")
 
     def __init__(self, direction: int, copier: Copier, flow: Flow) -> None:
         self.direction = direction
@@ -54,8 +58,8 @@ class _Half(asyncio.Protocol):
         """Bytes of the client that came before the server had accepted."""
         self.ended = False
         """This side has sent its last byte."""
-        self.broken = False
-        """This side could not be written to any more."""
+        self.deaf = False
+        """This side can not be written to any more; what it has said may still be on its way to us."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -76,12 +80,12 @@ class _Half(asyncio.Protocol):
             else:
                 self.copier.data(flow, self.direction, data, monotonic_ns())
         except Exception:
-            self.copier.fault(flow, monotonic_ns())
+            _off(self.copier, flow)
 
     def send(self, data: bytes) -> None:
         """Write at once when nothing is queued (10 % more requests/s than transport.write), else queue."""
         transport = self.transport
-        if transport is None or transport.is_closing():
+        if transport is None or self.deaf or transport.is_closing():
             return
         if transport.get_write_buffer_size() == 0:
             try:
@@ -89,8 +93,9 @@ class _Half(asyncio.Protocol):
             except (BlockingIOError, InterruptedError):
                 written = 0
             except OSError:
-                self.broken = True
-                transport.abort()
+                # A server that refuses an upload answers, and closes without reading on. Its answer is
+                # still to be read; the end of it ends the connection.
+                self.deaf = True
                 return
             if written == len(data):
                 return
@@ -105,7 +110,8 @@ class _Half(asyncio.Protocol):
                 # Both have said all: closing flushes what is queued.
                 peer.transport.close()
                 return False
-            peer.transport.write_eof()
+            if not peer.deaf:
+                peer.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:
@@ -119,18 +125,59 @@ class _Half(asyncio.Protocol):
             transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        peer, self.peer = self.peer, None
-        self.transport = None
+        peer = self.peer
+        if peer is not None and exc is not None:
+            self._read_the_rest(peer)
+        self.peer = self.transport = None
         if peer is None:
             return
         other = peer.transport
-        if other is not None and not other.is_closing():
-            if exc is not None or self.broken:
+        if other is None:
+            _close(self.copier, self.flow)
+        elif not other.is_closing():
+            # A reset would discard what is still on its way to the other side: a refusal, say, that a server
+            # sent before it closed on an upload.
+            answered = self.deaf and self.flow.direction == self.direction
+            if exc is not None and not answered and other.get_write_buffer_size() == 0:
                 reset(other)
             else:
-                other.close()
-        if other is None:
-            self.copier.close(self.flow, monotonic_ns())
+                other.close()  # flushes what is queued
+
+    def _read_the_rest(self, peer: _Half) -> None:
+        """Pass on what had arrived when this side failed: uvloop ends a transport without reading on."""
+        for _ in range(REST_READS):
+            try:
+                data = os.read(self.descriptor, READ_AHEAD)
+            except OSError:
+                return
+            if not data or peer.transport is None or peer.transport.is_closing():
+                return
+            self.data_received(data)
+            self.deaf = True
+
+
+def _off(copier: Copier, flow: Flow) -> None:
+    """A fault of ours while copying: this connection goes on without a copy."""
+    try:
+        copier.fault(flow, monotonic_ns())
+    except Exception:
+        flow.off = True
+
+
+def _open(copier: Copier) -> Flow:
+    try:
+        return copier.open(monotonic_ns())
+    except Exception:
+        flow = Flow(0, 0)
+        flow.off = True
+        return flow
+
+
+def _close(copier: Copier, flow: Flow) -> None:
+    try:
+        copier.close(flow, monotonic_ns())
+    except Exception:
+        flow.off = True
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -140,6 +187,44 @@ def reset(transport: asyncio.Transport) -> None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     transport.abort()
+
+
+class _Server(_Half):
+    """The server's side: joined to its client the moment it stands, before a byte of it is read."""
+
+    __slots__ = ("client",)
+
+    def __init__(self, client: _Half) -> None:
+        super().__init__(ANSWER, client.copier, client.flow)
+        self.client = client
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        client = self.client
+        if client.transport is None:  # it has left meanwhile
+            _close(self.copier, self.flow)
+            cast(asyncio.Transport, transport).abort()
+            return
+        client.peer, self.peer = self, client
+        held, client.held = client.held, []
+        for data in held:
+            client.data_received(data)
+        if client.ended and not self.deaf:
+            cast(asyncio.Transport, transport).write_eof()
+        if not client.transport.is_closing():
+            client.transport.resume_reading()
+
+
+class _Client(_Half):
+    """The client's side: it asks for the server's when it stands."""
+
+    __slots__ = ("listener",)
+
+    listener: Listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.listener.join(self)
 
 
 class Listener:
@@ -157,7 +242,7 @@ class Listener:
 
     def accept(self) -> _Half:
         """The protocol for a client that has connected (asyncio's protocol factory)."""
-        client = _Client(REQUEST, self._copier, self._copier.open(monotonic_ns()))
+        client = _Client(REQUEST, self._copier, _open(self._copier))
         client.listener = self
         return client
 
@@ -168,43 +253,18 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, client: _Half) -> None:
-        server = _Half(ANSWER, self._copier, client.flow)
         try:
-            await self._loop.create_connection(lambda: server, self._host, self._port)
-        except OSError:
+            await self._loop.create_connection(lambda: _Server(client), self._host, self._port)
+        except (
+            Exception
+        ):  # refused, no descriptors left, no such name: the client meets what it would without us
             self._words[Tap.UPSTREAM_FAILURES] += 1
-            self._copier.close(client.flow, monotonic_ns())
-            if client.transport is not None:
-                reset(client.transport)
-            return
-        self._words[Tap.UPSTREAM_CONNECTS] += 1
-        if client.transport is None or server.transport is None:  # one of them left meanwhile
-            self._copier.close(client.flow, monotonic_ns())
-            if server.transport is not None:
-                server.transport.close()
-            if client.transport is not None:
-                reset(client.transport)
-            return
-        client.peer, server.peer = server, client
-        held, client.held = client.held, []
-        for data in held:
-            client.data_received(data)
-        if client.ended and server.transport is not None:
-            server.transport.write_eof()
-        if client.transport is not None:
-            client.transport.resume_reading()
-
-
-class _Client(_Half):
-    """The client's side: it asks for the server's when it stands."""
-
-    __slots__ = ("listener",)
-
-    listener: Listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.listener.join(self)
+            if client.peer is None:
+                _close(self._copier, client.flow)
+                if client.transport is not None:
+                    reset(client.transport)
+        else:
+            self._words[Tap.UPSTREAM_CONNECTS] += 1
 
 
 async def run(plan: TapPlan, lifeline: int) -> None:
@@ -215,8 +275,9 @@ async def run(plan: TapPlan, lifeline: int) -> None:
         memory = attach(listener.channel)
         page = words(memory)
         copier = Copier(RingWriter(memory), page, plan.sampling, plan.body_limit)
-        if page[Tap.HEAD]:
-            copier.reset(monotonic_ns())  # a tap before us died, and its connections with it
+        if page[Tap.HEAD]:  # a tap before us died, and its connections with it
+            page[Tap.CONNECTIONS_CLOSED] = page[Tap.CONNECTIONS_OPENED]
+            copier.reset(monotonic_ns())
         copiers.append(copier)
         accepting = Listener(loop, copier, page, listener.upstream_host, listener.upstream_port)
         listening = socket.socket(fileno=listener.descriptor)
@@ -225,6 +286,7 @@ async def run(plan: TapPlan, lifeline: int) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # The terminal's Ctrl-C reaches the whole group; the supervisor decides when forwarding ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     loop.add_reader(lifeline, stop.set)
     while not stop.is_set():
         now = monotonic_ns()
@@ -242,6 +304,9 @@ def main(arguments: list[str]) -> None:
     """``python -m sidecar.tap NUMBER DESCRIPTOR``: run tap NUMBER of the plan behind DESCRIPTOR."""
     number, descriptor = map(int, arguments)
     plan = Plan.read(descriptor)
+    # Each client costs two descriptors, and the soft limit is 1,024 on most systems.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(run(plan.taps[number], plan.lifeline))
 
 

@@ -42,6 +42,9 @@ class Tap(IntEnum):
     BYTES_DOWN = 10
     DROPPED_FAULT = 11
     """Exchanges seen on a connection that is forwarded without a copy after a fault of ours."""
+    NEXT_HEAD = 12
+    """What HEAD and COPIED are about to become: what a killed tap began the next one completes."""
+    NEXT_COPIED = 13
 
 
 class Recorder(IntEnum):

@@ -8,7 +8,7 @@ exchange may overshoot by its own size); what is remembered between batches is b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -207,7 +207,7 @@ class Batcher:
             if len(self._followed) >= self._configuration.limits.models or max(map(len, key)) > LONGEST_NAME:
                 self._refuse_model(key)
                 return _Plan([], [])
-            followed = self._followed[key] = {}
+            followed = self._followed[key] = dict.fromkeys(self._promised(key[0]))
         return _Plan(
             self._parts(key, "feature", decoded.inputs, followed),
             self._parts(key, "prediction", decoded.outputs, followed),
@@ -266,6 +266,15 @@ class Batcher:
             return False
         followed[key] = None
         return True
+
+    def _promised(self, model: str) -> Iterable[tuple[Role, str]]:
+        """Columns declared or in the baseline: whatever else a client invents first, these are followed."""
+        spec = self._configuration.model(model)
+        roles: tuple[Role, ...] = ("feature", "prediction")
+        if spec is not None:
+            yield from ((role, declared.name) for role in roles for declared in spec.specs(role))
+        if self._known is not None:
+            yield from self._known(model)
 
     def _naming(self, model: str, role: Role) -> Naming:
         naming = self._namings.get((model, role))

@@ -46,7 +46,7 @@ class Http1Connection:
 
     __slots__ = (
         "_answer_body", "_answer_part", "_answer_part_ns", "_answered", "_blank", "_body_limit", "_fresh",
-        "_header_limit", "_held", "_hunting", "_last_ns", "_open", "_request_body", "_request_part",
+        "_header_limit", "_held", "_hunting", "_last_ns", "_open", "_parts", "_request_body", "_request_part",
         "_request_part_ns", "_swallowed", "begun", "broken_reason", "finished", "losses", "resynchronised",
         "state", "tunnel_reason",
     )  # fmt: skip
@@ -70,6 +70,7 @@ class Http1Connection:
         self._open: list[Exchange] = []  # in order; the first is the one being answered
         self._request_part = bytearray()  # a head that is not all there yet
         self._request_part_ns = 0
+        self._parts = 0  # bytes of half-read heads that stand in `_held`
         self._request_body: Body | None = None  # of the last open exchange
         self._blank = 0  # empty lines before the next request
         self._swallowed = False  # bytes came behind a CONNECT that is not answered yet
@@ -100,7 +101,18 @@ class Http1Connection:
             self._read_requests(data, now_ns, done)
         else:
             self._read_answers(data, now_ns, done)
+        if self._parts or self._request_part or self._answer_part:
+            self._count_parts()
         return done
+
+    def _count_parts(self) -> None:
+        """Half-read heads are held, too; where all connections hold too much, this one gives up its own."""
+        held = self._held
+        parts = len(self._request_part) + len(self._answer_part)
+        held.bytes += parts - self._parts
+        self._parts = parts
+        if parts and held.bytes > held.limit:
+            self._break("head_too_long")
 
     def skip(self, direction: int, nbytes: int, now_ns: int) -> list[Exchange]:
         """Pass over *nbytes* that were not copied. Exact within a body of known length or chunk."""
@@ -416,6 +428,7 @@ class Http1Connection:
         exchange.response_body_complete = False
         exchange.response_bytes += len(self._answer_part)
         self._answer_part.clear()
+        self._count_parts()
         body = self._answer_body
         if body is not None:
             exchange.response_body = body.release()
@@ -439,6 +452,8 @@ class Http1Connection:
         self._open.clear()
         self._request_part.clear()
         self._answer_part.clear()
+        held.bytes -= self._parts
+        self._parts = 0
         self._request_body = None
         self._answer_body = None
         self._answered = False
@@ -453,5 +468,7 @@ class Http1Connection:
     def _become_tunnel(self, reason: TunnelReason) -> None:
         self._request_part.clear()
         self._answer_part.clear()
+        self._held.bytes -= self._parts
+        self._parts = 0
         self.state = "tunnel"
         self.tunnel_reason = reason

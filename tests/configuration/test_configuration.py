@@ -50,10 +50,15 @@ MISTAKES = {
     "sampling: lots": "sampling: expected a number, found 'lots'",
     "sampling: 2": "sampling: expected a number <= 1.0, found 2",
     "page_budget: 0": "page_budget: expected a number > 0.0, found 0",
+    "page_budget: .inf": "page_budget: expected a number <= 1000000.0, found inf",
+    "x: 2001-99-99": "expected YAML, found month must be in 1..12",
+    "x: !!int 'a'": "expected YAML, found invalid literal for int() with base 10: 'a'",
+    "[" * 3000: "expected YAML, found lists or mappings nested too deep",
+    'models: [{name: "a\\ud800"}]': "expected text that is Unicode, found 'a\\ud800'",
     "timezone: Mars/Phobos": (
         "timezone: expected an IANA time zone such as UTC or Europe/Berlin, found 'Mars/Phobos'"
     ),
-    "limits: {ring_bytes: 100000}": "limits.ring_bytes: expected a power of two, found 100000",
+    "limits: {ring_bytes: 3000000}": "limits.ring_bytes: expected a power of two, found 3000000",
     "limits: {bodybytes: 1}": "limits.bodybytes: expected 'body_bytes', found an unknown key",
     "sampling: 1\nsampling: 0.5": "line 2, column 1: expected YAML, found the key 'sampling' a second time",
     "a: [": "line 1, column 5: expected YAML, found expected the node content, but found '<stream end>'",

@@ -128,8 +128,7 @@ def test_only_declared_leaves_what_neither_the_configuration_nor_the_baseline_kn
     spec = ModelSpec(name="m", columns=(ColumnSpec(name="a", tensor="t", index=0),), only_declared=True)
 
     def known(model: str) -> Collection[tuple[Role, str]]:
-        assert model == "m"
-        return {("feature", "t[1]"), ("prediction", "p")}
+        return {("feature", "t[1]"), ("prediction", "p")} if model == "m" else set()
 
     tensors = [Tensor("t", (1, 3), "FP32", [1.0, 2.0, 3.0]), Tensor("p", (1,), "FP32", [4.0])]
     for function, expected in ((known, [["a", "t[1]"], ["p"]]), (None, [["a"]])):
@@ -139,6 +138,18 @@ def test_only_declared_leaves_what_neither_the_configuration_nor_the_baseline_kn
     batcher = Batcher(Configuration(models=(spec,)), known)
     batcher.add(decoded(*tensors, model="other"), 0.0)
     assert [list(rows.columns) for rows in batcher.flush()] == [["t[0]", "t[1]", "t[2]", "p"]]
+
+
+def test_columns_that_were_promised_are_followed_whatever_a_client_invents_first() -> None:
+    spec = ModelSpec(name="m", columns=(ColumnSpec(name="declared"),))
+    configuration = Configuration(models=(spec,), limits=Limits(columns=4))
+    batcher = Batcher(configuration, lambda model: {("feature", "known")})
+    for number in range(10):
+        batcher.add(decoded(Tensor(f"invented-{number}", (1,), "FP32", [1.0])), 0.0)
+    batcher.add(decoded(*(Tensor(name, (1,), "FP32", [1.0]) for name in ("declared", "known"))), 0.0)
+    columns = {name for rows in batcher.flush() for name in rows.columns}
+    assert columns == {"invented-0", "invented-1", "declared", "known"}
+    assert batcher.columns_refused == 8
 
 
 # Values

@@ -1,8 +1,10 @@
 """Lock files and environments."""
 
+import itertools
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_a_lock_file_pins_by_version_and_hash_and_names_no_place(lock: Path) -> 
         assert all(re.fullmatch("[0-9a-f]{64}", digest.strip()) for digest in hashes), requirement
     assert "://" not in text
     assert str(environment.ROOT) not in text
+
+
+def test_every_dependency_of_the_project_is_locked() -> None:
+    project = tomllib.loads((environment.ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    locked = {line.split("==")[0] for line in requirements((REQUIREMENTS / "development.txt").read_text())}
+    names = {re.match("[A-Za-z0-9._-]+", line)[0].lower().replace("_", "-") for line in declared}  # type: ignore[index]
+    assert names - locked == set()
 
 
 def test_uv_of_the_bootstrap_is_uv_of_the_environment() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sidecar.demo import columns, flights
+from sidecar.demo import columns, data, flights
 from sidecar.demo.flights import Flight
 
 FLIGHT = Flight(1383660000.0, "B6", "JFK", "SYR", 81.0, 209.0, 22.0)
@@ -53,8 +53,6 @@ def test_reading_keeps_the_asked_time_alone_and_sorts(tmp_path: Path) -> None:
 
 
 def test_the_departures_are_those_of_the_package() -> None:
-    data = pytest.importorskip("sidecar.demo.data", reason="pandas is not installed")
-
     table = data.flights()
 
     # 336,776 flights, of which 8,255 were cancelled and so have no departure (the package's own figures).

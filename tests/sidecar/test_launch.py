@@ -59,6 +59,22 @@ MISTAKES = {
         [*GOOD, "--clock", "yesterday@60"],
         "--clock: expected START in ISO 8601 or Unix seconds, such as 2013-11-01T00:00@3600, found 'yesterday@60'",
     ),
+    "clock that never was": (
+        [*GOOD, "--clock", "nan@1"],
+        "--clock: expected START between 1970 and 2100 and RATE up to 1,000,000, found 'nan@1'",
+    ),
+    "clock too fast": (
+        [*GOOD, "--clock", "2013-01-01@99999999"],
+        "--clock: expected START between 1970 and 2100 and RATE up to 1,000,000, found '2013-01-01@99999999'",
+    ),
+    "host that can be none": (
+        ["sidecar", "--listen", "http=:0", "--upstream", f"http={'a' * 70}.x:80"],
+        f"--upstream: expected a host name with parts of 1 to 63 characters, found '{'a' * 70}.x'",
+    ),
+    "no such command": (
+        [*GOOD, "--", "no-such-model-server", "--port", "8000"],
+        "--: expected a command that can be started, found 'no-such-model-server'",
+    ),
     "metrics address": (
         [*GOOD, "--metrics-listen", "9464"],
         "--metrics-listen: expected HOST:PORT, found '9464'",
@@ -83,6 +99,15 @@ def test_a_missing_baseline_ends_with_one_sentence_and_status_2(tmp_path: Path) 
     result = CliRunner().invoke(main, [*GOOD, "--config", str(configuration)])
     sentence = f"modelmeter: {tmp_path / 'b.json'}: expected a baseline file, found no file of that name\n"
     assert (result.exit_code, result.stderr) == (2, sentence)
+
+
+def test_a_certificate_that_is_not_there_ends_with_one_sentence_and_status_2(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("tls_server_config: {cert_file: none.pem, key_file: none.pem}")
+    result = CliRunner().invoke(main, [*GOOD, "--web.config.file", str(web)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"modelmeter: {web}: tls_server_config")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_port_that_is_taken_ends_with_one_sentence_and_status_2() -> None:

@@ -108,3 +108,26 @@ def test_no_two_words_of_a_page_have_the_same_place() -> None:
     assert {word.value for word in Tap} & set(range(Recorder.TAIL, Recorder.END)) == set()
     assert len({word.value for word in Recorder}) == len(Recorder)
     assert max(Recorder) <= PAGE // 8
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_tap_killed_between_two_stores_is_completed_by_the_next(done: int) -> None:
+    memory = attach(create("test", PAGE + SIZE))
+    writer = RingWriter(memory)
+    page = words(memory)
+    assert writer.put(Kind.REQUEST, START, 1, 1, 0, b"first")
+    before = {word: page[word] for word in (Tap.SEQUENCE, Tap.COPIED, Tap.HEAD)}
+    assert writer.put(Kind.REQUEST, START, 2, 2, 0, b"second")
+    # As if it had died after *done* of the stores: SEQUENCE odd, COPIED, HEAD, SEQUENCE even.
+    page[Tap.SEQUENCE] = before[Tap.SEQUENCE] + 1
+    if done < 1:
+        page[Tap.COPIED] = before[Tap.COPIED]
+    if done < 2:
+        page[Tap.HEAD] = before[Tap.HEAD]
+    successor = RingWriter(memory)
+    assert page[Tap.SEQUENCE] % 2 == 0
+    assert page[Tap.COPIED] == 2
+    assert successor.put(Kind.REQUEST, START, 3, 3, 0, b"third")
+    read = [(r.connection, bytes(r.payload)) for r in map(Record._make, RingReader(memory).read(SIZE))]
+    assert read == [(1, b"first"), (2, b"second"), (3, b"third")]
+    assert page[Tap.COPIED] == 3

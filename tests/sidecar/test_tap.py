@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import resource
 import socket
 import struct
 import threading
@@ -13,7 +15,16 @@ import pytest
 
 from sidecar.ring import Kind, Record
 from sidecar.words import Tap
-from tests.sidecar.harness import TapProcess, free_port, read_exactly, read_to_end, server, tap, wait_for
+from tests.sidecar.harness import (
+    Server,
+    TapProcess,
+    free_port,
+    read_exactly,
+    read_to_end,
+    server,
+    tap,
+    wait_for,
+)
 
 
 def test_every_byte_arrives_in_order_in_both_directions() -> None:
@@ -150,7 +161,7 @@ def ask(client: socket.socket) -> bytes:
 def test_a_server_that_is_not_there_resets_the_client_and_is_counted() -> None:
     with tap(free_port()) as running:
         for count in range(1, 4):
-            with running.connect() as client, pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionResetError), running.connect() as client:
                 ask(client)
             wait_for(
                 lambda count=count: running.words[Tap.UPSTREAM_FAILURES] == count, "the failure is counted"
@@ -185,6 +196,7 @@ def test_a_tap_that_is_killed_is_followed_by_one_on_the_same_port_that_tells_rea
         with running.connect() as client:
             client.sendall(b"POST ")
             assert read_exactly(client, 5) == b"POST "
+            time.sleep(0.2)  # bytes are copied after they have been forwarded
             running.process.kill()
             running.process.wait(10)
             running.start()
@@ -194,3 +206,61 @@ def test_a_tap_that_is_killed_is_followed_by_one_on_the_same_port_that_tells_rea
         kinds = [r.kind for r in map(Record._make, running.reader.read(1 << 30))]
         running.stop()
     assert kinds[:5] == [Kind.OPEN, Kind.REQUEST, Kind.ANSWER, Kind.RESET, Kind.OPEN]
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"])
+def test_a_server_that_closes_at_once_is_met_as_without_us(greeting: bytes) -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(greeting)
+
+    with server(handle) as model_server, tap(model_server.port) as running:
+        for _ in range(100):
+            with running.connect() as client:
+                assert read_to_end(client) == greeting
+        wait_for(lambda: running.open_connections() == 0, "the connections are closed")
+
+
+def test_a_refusal_that_a_server_sends_before_it_closes_on_an_upload_reaches_the_client() -> None:
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def handle(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(refusal)  # and closes, with most of the upload unread
+
+    with server(handle) as model_server, tap(model_server.port) as running:
+        for _ in range(50):
+            with running.connect() as client:
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(200):
+                        client.sendall(bytes(20_000))
+                received = bytearray()
+                with contextlib.suppress(ConnectionError):
+                    while data := client.recv(1000):
+                        received += data
+                assert received == refusal
+
+
+def test_more_clients_than_the_soft_limit_of_descriptors_are_served() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip(f"the hard limit of descriptors here is {hard}")
+
+    def handle(connection: socket.socket) -> None:
+        connection.sendall(read_exactly(connection, 2))
+        connection.recv(1)
+
+    limit = len(os.listdir("/proc/self/fd")) + 30  # room for the tap to be started, not for its clients
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        model_server = Server(handle)
+        running = TapProcess(model_server.port)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    clients = [running.connect() for _ in range(limit)]
+    for client in clients:
+        client.sendall(b"hi")
+    assert [read_exactly(client, 2) for client in clients] == [b"hi"] * limit
+    for client in clients:
+        client.close()
+    running.stop()
+    model_server.stop()

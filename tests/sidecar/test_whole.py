@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.metrics import METRICS
 from tests.sidecar.harness import free_port, server, wait_for
 from tests.sidecar.whole import (
     Sidecar,
@@ -186,12 +188,32 @@ def test_around_a_server_the_server_is_reached_through_us_and_ends_with_us(tmp_p
     assert not alive(wrapped)
 
 
-def test_a_server_that_cannot_be_started_is_told() -> None:
-    running = Sidecar(free_port(), command=("no-such-model-server",))
-    status, log = running.stop() if running.process.wait(20) is None else (running.process.returncode, "")
-    assert status == 2
-    assert running.process.stderr is not None
-    assert "the model server cannot be started" in log + running.process.stderr.read()
+def test_what_a_wrapped_server_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    running = Sidecar(free_port(), command=("sh", "-c", f"sleep 987 & echo $! > {note}; sleep 1; exit 3"))
+    assert running.process.wait(20) == 3
+    running.stop()
+    left = int(note.read_text())
+    wait_for(lambda: not alive(left), "the orphan has ended")
+
+
+def test_a_wrapped_server_has_the_environment_and_signals_it_would_have_without_us(tmp_path: Path) -> None:
+    note = tmp_path / "environment"
+    command = (
+        "sh",
+        "-c",
+        f"env > {note}; grep SigIgn /proc/$$/status >> {note}; grep SigBlk /proc/$$/status >> {note}",
+    )
+    running = Sidecar(free_port(), command=command)
+    assert running.process.wait(20) == 0
+    running.stop()
+    found = dict(re.split(r"[=:]\s*", line, maxsplit=1) for line in note.read_text().splitlines())
+    assert set(found) & {"OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"} == set(os.environ) & {
+        "OPENBLAS_NUM_THREADS",
+        "MALLOC_ARENA_MAX",
+    }
+    assert int(found["SigBlk"], 16) == 0
+    assert int(found["SigIgn"], 16) & (1 << (signal.SIGPIPE - 1)) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -246,3 +268,56 @@ def test_no_value_name_or_header_of_a_request_is_in_the_log() -> None:
         log = running.stop()[1]
     assert secret not in log
     assert "31337" not in log
+
+
+def test_the_end_of_a_terminal_does_not_end_the_forwarding() -> None:
+    with server(scripted_model_server) as model, sidecar(model.port) as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+            client.sendall(request(infer_body([1.0])))
+            assert read_message(client)
+            for pid in (running.process.pid, running.child("sidecar.tap"), running.child("sidecar.recorder")):
+                os.kill(pid, signal.SIGHUP)
+            time.sleep(0.5)
+            client.sendall(request(infer_body([2.0])))
+            assert b"[2.0]" in read_message(client)
+        assert running.wait_until_settled(2)["recorded_total"] == 2
+
+
+def test_a_log_that_nobody_reads_does_not_end_the_forwarding() -> None:
+    with server(scripted_model_server) as model, sidecar(model.port) as running:
+        assert running.process.stderr is not None
+        running.process.stderr.close()
+        os.kill(running.child("sidecar.recorder"), signal.SIGKILL)
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+            client.sendall(request(infer_body([1.0])))
+            assert b"[1.0]" in read_message(client)
+        wait_for(running.answers, "/metrics answers again")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(15) == 0
+
+
+def test_live_metrics_are_those_declared() -> None:
+    with server(scripted_model_server) as model, sidecar(model.port) as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+            client.sendall(request(infer_body([1.0])))
+            read_message(client)
+        running.wait_until_settled(1)
+        page = running.get("/metrics")[1]
+    live = {line.split()[2]: line.split()[3] for line in page.splitlines() if line.startswith("# TYPE ")}
+    declared = {metric.name: metric.kind.replace("info", "gauge") for metric in METRICS}
+    assert live.items() <= declared.items()
+    # Without a baseline nothing is compared; all the rest is there from the start.
+    needs_baseline = (
+        "baseline",
+        "bin_",
+        "psi",
+        "jensen",
+        "score",
+        "critical",
+        "incident",
+        "scaled",
+        "unseen",
+    )
+    assert [
+        name for name in declared.keys() - live.keys() if not any(word in name for word in needs_baseline)
+    ] == []

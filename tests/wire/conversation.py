@@ -100,7 +100,7 @@ class Listener:
         assert self.held.bytes == sum(len(body.copy) for body in bodies) + sum(
             len(exchange.target) + len(exchange.request_body) + len(exchange.response_body)
             for exchange in open_exchanges
-        )
+        ) + len(connection._request_part) + len(connection._answer_part)
         assert len(open_exchanges) <= PIPELINE_LIMIT
         assert self.held.bytes <= self.held.limit + self.header_limit
         assert len(connection._request_part) <= self.header_limit + piece

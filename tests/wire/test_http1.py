@@ -410,3 +410,17 @@ def test_a_tunnel_stays_one_and_a_closed_connection_reads_nothing() -> None:
     closed.receive(CLIENT, GET)
     closed.close()
     assert (closed.connection.broken_reason, closed.connection.begun) == ("closed", 0)
+
+
+def test_half_heads_of_many_connections_are_held_within_the_limit_of_all() -> None:
+    held = Held(10_000)
+    connections = [Http1Connection(4096, 100, held) for _ in range(10)]
+    for connection in connections:
+        connection.receive(CLIENT, b"POST /v2/models/m/infer HTTP/1.1\r\nCookie: " + b"x" * 2000, 1)
+    assert held.bytes <= held.limit
+    states = [connection.state for connection in connections]
+    assert states == ["ok"] * 4 + ["broken"] * 6
+    assert [connection.losses for connection in connections[4:]] == [{"head_too_long": 1}] * 6
+    for connection in connections:
+        connection.close(2)
+    assert held.bytes == 0
