@@ -65,12 +65,10 @@ def parse(text: str, file: str) -> Configuration:
         mark = error.problem_mark
         key = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         raise ConfigurationError(file, key, "YAML", error.problem or "something else") from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a date like 2001-99-99, a thousand brackets
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2001-99-99
         raise ConfigurationError(file, "", "YAML", _reason(error)) from None
+    except RecursionError:
+        raise ConfigurationError(file, "", "YAML", "lists or mappings nested too deep") from None
     if document is None:
         document = {}
     try:
