@@ -66,8 +66,15 @@ class Channel:
         self.oldest = 0
         """Monotonic nanoseconds of the last record that was read."""
 
-    def attach(self) -> int:
-        """Begin at the present end of the ring; returns how many exchanges a recorder before us left open."""
+    def attach(self, *, first: bool = False) -> int:
+        """Begin at the present end of the ring; returns how many exchanges a recorder before us left open.
+
+        The *first* recorder begins at the ring's beginning instead: nothing was read before, and clients may
+        have come while it was starting. (A later one does not: what the one before had begun to read may
+        be what ended it.)
+        """
+        if first:
+            return 0
         copied = self.ring.skip_to_head()
         lost = copied + self.words[Recorder.EXTRA] - self.books.settled()
         self.books.dropped("recorder_restart", lost)

@@ -136,6 +136,15 @@ class Recorder:
 
     # The loop
 
+    def attach(self) -> None:
+        """Take up the channels where a recorder before us left them, or at their beginning."""
+        board = self._board
+        first = not sum(board[Board.RECORDER_RESTARTS : Board.RECORDER_RESTARTS + len(RESTART_REASONS)])
+        for channel in self._channels:
+            lost = channel.attach(first=first)
+            if lost:
+                log("warning", "exchanges were under way when the last recorder ended", count=lost)
+
     def flush(self) -> None:
         """Put the pending batch into the profiles, then into the books."""
         if not self._pending:
@@ -151,10 +160,6 @@ class Recorder:
         """Read, record and judge until asked to stop, then read what is left and stop."""
         lifeline = select.poll()
         lifeline.register(self._plan.lifeline, select.POLLIN | select.POLLHUP)
-        for channel in self._channels:
-            lost = channel.attach()
-            if lost:
-                log("warning", "exchanges were under way when the last recorder ended", count=lost)
         # Simulated time flies: a batch must be in the profiles before its hour is judged.
         flush_seconds = min(FLUSH_SECONDS, 60.0 / self._clock.rate)
         next_flush = next_beat = 0.0
@@ -279,6 +284,7 @@ def main(arguments: list[str]) -> None:
         errors=errors,
     )
     server = Server(app, host, port, web, errors=errors, listening=listening)
+    recorder.attach()  # before anybody can read the books
     server.start()
     board = words(attach(plan.board))
     board[Board.RECORDER_READY] = 1

@@ -45,11 +45,11 @@ class Bench:
         self.copier = Copier(RingWriter(memory), self.words, sampling, LIMITS.body_bytes)
         self.sampling = sampling
         self.exchanges: list[Exchange] = []
-        self.channel = self.attach()
+        self.channel = self.attach(first=True)
 
-    def attach(self) -> Channel:
+    def attach(self, *, first: bool = False) -> Channel:
         self.channel = Channel(self.memory, "http", LIMITS, self.sampling < 1.0, self.settle)
-        self.channel.attach()
+        self.channel.attach(first=first)
         return self.channel
 
     def settle(self, exchange: Exchange, heads_only: bool, books: Books) -> None:
@@ -147,6 +147,17 @@ def test_an_exchange_under_way_when_the_recorder_is_replaced_is_dropped_and_the_
     law = bench.law()
     assert [e.request_body for e in bench.exchanges] == [b"a", b"d"]
     assert (law.seen, law.recorded, law.dropped["recorder_restart"], law.unsettled) == (4, 2, 2, 0)
+
+
+def test_the_first_recorder_reads_what_came_while_it_was_starting() -> None:
+    bench = Bench()
+    flow = bench.copier.open(1)
+    bench.copier.data(flow, REQUEST, post(b"early"), 1)
+    bench.copier.data(flow, ANSWER, ok(b"yes"), 2)
+    bench.attach(first=True)
+    bench.read()
+    assert [e.request_body for e in bench.exchanges] == [b"early"]
+    assert (bench.law().recorded, bench.law().unsettled) == (1, 0)
 
 
 def test_a_tap_that_is_replaced_drops_what_was_under_way() -> None:
