@@ -31,6 +31,11 @@ def answer(view: View, models: Sequence[Model], by_state: Mapping[State, int], z
         rest = list(_unjudged(by_state))
         detail = f"{judged} of {total} columns judged; {listing(rest)}" if rest else ""
         return Answer("ok", "Nothing has drifted", detail)
+    if total and by_state["learning"] == total:
+        none = "the one column has no" if total == 1 else f"none of the {total} columns has a"
+        return Answer(
+            "early", "Nothing to compare with", f"{none} baseline; modelmeter baseline build makes one"
+        )
     return Answer("early", "Too early to say", _why_early(view, by_state))
 
 
@@ -57,7 +62,7 @@ def _unjudged(by_state: Mapping[State, int]) -> Iterable[str]:
     if n := by_state["insufficient"]:
         yield f"{n} {'has' if n == 1 else 'have'} too few rows"
     if n := by_state["learning"]:
-        yield f"{n} {'is' if n == 1 else 'are'} still learnt"
+        yield f"{n} {'has' if n == 1 else 'have'} no baseline"
 
 
 def _why_early(view: View, by_state: Mapping[State, int]) -> str:

@@ -115,7 +115,7 @@ def _column(
 
 
 def columns() -> tuple[ColumnView, ...]:
-    """Nine features and two predictions; one has drifted, one has too few rows, one is still learnt."""
+    """Nine features and two predictions; one has drifted, one has too few rows, one has no baseline."""
     return (
         _column(
             "distance",

@@ -59,7 +59,7 @@ def test_the_sentence_names_the_column_that_drifted() -> None:
 SENTENCES: dict[str, tuple[Callable[[], View], str]] = {
     "quiet": (
         example_view.quiet,
-        "Nothing has drifted: 9 of 11 columns judged; 1 has too few rows and 1 is still learnt",
+        "Nothing has drifted: 9 of 11 columns judged; 1 has too few rows and 1 has no baseline",
     ),
     "all ok": (lambda: judged(("a", "ok", 0.2), ("b", "ok", 0.1)), "Nothing has drifted"),
     "one column": (lambda: judged(("a", "drifted", 2.0)), "1 of 1 column drifted: a since 14:05, a moved"),
@@ -81,7 +81,11 @@ SENTENCES: dict[str, tuple[Callable[[], View], str]] = {
     ),
     "undecided": (
         lambda: judged(("a", "insufficient", None), ("b", "insufficient", None), ("c", "learning", 3.0)),
-        "Too early to say: of 3 columns 2 have too few rows and 1 is still learnt",
+        "Too early to say: of 3 columns 2 have too few rows and 1 has no baseline",
+    ),
+    "no baseline": (
+        lambda: judged(("a", "learning", None), ("b", "learning", None)),
+        "Nothing to compare with: none of the 2 columns has a baseline; modelmeter baseline build makes one",
     ),
     "before the first request": (example_view.early, "Too early to say: no request has come yet"),
     "nothing with rows": (
