@@ -12,6 +12,7 @@ what it had not settled is found by the next one and counted as ``dropped{reason
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from exporter.views import LawView
@@ -38,6 +39,30 @@ UNOBSERVABLE_REASONS: tuple[str, ...] = (*TUNNEL_REASONS, *DECODE_UNOBSERVABLE)
 IGNORED_REASONS: tuple[str, ...] = (*DECODE_IGNORED, "failed", "continuation")
 """Beside the decoders' own: ``failed``, an answer that is a failure holds no prediction; ``continuation``,
 bytes of a request under way that looked to the tap like the beginning of another."""
+
+
+def total(views: Sequence[LawView]) -> LawView:
+    """The law over several channels of one protocol, one for each tap."""
+
+    def by_reason(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+        whole: dict[str, int] = {}
+        for part in parts:
+            for reason, count in part.items():
+                whole[reason] = whole.get(reason, 0) + count
+        return whole
+
+    return LawView(
+        protocol=views[0].protocol,
+        seen=sum(view.seen for view in views),
+        recorded=sum(view.recorded for view in views),
+        sampled_out=sum(view.sampled_out for view in views),
+        dropped=by_reason(view.dropped for view in views),
+        undecodable=by_reason(view.undecodable for view in views),
+        unobservable=by_reason(view.unobservable for view in views),
+        ignored=by_reason(view.ignored for view in views),
+        unsettled=sum(view.unsettled for view in views),
+        in_flight=sum(view.in_flight for view in views),
+    )
 
 
 class Books:

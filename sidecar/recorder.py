@@ -30,9 +30,9 @@ from exporter.expose import create_app
 from exporter.monitor import Monitor, load_baselines
 from exporter.schema import Configuration
 from exporter.traffic import FailureReason, Traffic
-from exporter.views import SelfView, View
+from exporter.views import LawView, SelfView, View
 from exporter.web import Server
-from sidecar.books import Books
+from sidecar.books import Books, total
 from sidecar.channel import Channel
 from sidecar.clock import Clock
 from sidecar.decode import Decoded, Failed, Ignored, Undecodable, Unobservable, decode
@@ -198,9 +198,16 @@ class Recorder:
             now = self._clock.now()
             columns, rows, baselines = self._monitor.views(now)
             traffic = self._traffic.views()
-            law = tuple(channel.books.view(channel.in_flight) for channel in self._channels)
+            law = tuple(total(views) for _, views in sorted(self._law().items()))
             about = self._about(now)
         return View(about=about, law=law, traffic=traffic, rows=rows, baselines=baselines, columns=columns)
+
+    def _law(self) -> dict[str, list[LawView]]:
+        """The law of each channel, by protocol."""
+        found: dict[str, list[LawView]] = {}
+        for channel in self._channels:
+            found.setdefault(channel.protocol, []).append(channel.books.view(channel.in_flight))
+        return found
 
     def _about(self, now: float) -> SelfView:
         board = self._board

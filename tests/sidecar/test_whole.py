@@ -321,3 +321,31 @@ def test_live_metrics_are_those_declared() -> None:
     assert [
         name for name in declared.keys() - live.keys() if not any(word in name for word in needs_baseline)
     ] == []
+
+
+def test_several_taps_and_listeners_are_one_law_for_each_protocol(tmp_path: Path) -> None:
+    grpc_port = free_port()
+    with (
+        server(scripted_model_server) as model,
+        sidecar(
+            model.port,
+            "--taps",
+            "2",
+            "--listen",
+            f"grpc=127.0.0.1:{grpc_port}",
+            "--upstream",
+            f"grpc=127.0.0.1:{model.port}",
+        ) as running,
+    ):
+        load = Load(running.port, clients=12)
+        time.sleep(1.0)
+        with socket.create_connection(("127.0.0.1", grpc_port), timeout=10) as client:
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+            client.shutdown(socket.SHUT_WR)
+            client.recv(100)
+        sent = load.stop()
+        assert load.failures == []
+        law = running.wait_until_settled(sent)
+        assert (law["seen_total"], law["recorded_total"] + law["dropped_total"]) == (sent, sent)
+        assert running.value("exchanges_unobservable_total", protocol="grpc", reason="http2") == 1
+        assert running.value("exchanges_seen_total", protocol="grpc") == 1
