@@ -17,25 +17,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import yaml
 
+from exporter.mistake import MistakeError
 from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
 
-_STRUCTS = (Configuration, ModelSpec, ColumnSpec, Limits)
 
-
-class ConfigurationError(ValueError):
-    """What is wrong with a configuration file, in one sentence.
-
-    >>> str(ConfigurationError("modelmeter.yaml", "sampling", "a number from 0 to 1", "'lots'"))
-    "modelmeter.yaml: sampling: expected a number from 0 to 1, found 'lots'"
-    """
-
-    def __init__(self, file: str, key: str, expected: str, found: str) -> None:
-        self.file = file
-        self.key = key
-        self.expected = expected
-        self.found = found
-        where = f"{file}: {key}" if key else file
-        super().__init__(f"{where}: expected {expected}, found {found}")
+class ConfigurationError(MistakeError):
+    """What is wrong with a configuration file."""
 
 
 def load(path: Path) -> Configuration:

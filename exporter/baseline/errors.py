@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
+from exporter.mistake import MistakeError
 
-class BaselineError(ValueError):
-    """Names file, key, what was expected and what was found.
 
-    >>> str(BaselineError("baseline.json", "columns[2].rows", "a whole number", "'many'"))
-    "baseline.json: columns[2].rows: expected a whole number, found 'many'"
-    """
-
-    def __init__(self, file: str, key: str, expected: str, found: str) -> None:
-        self.file = file
-        self.key = key
-        self.expected = expected
-        self.found = found
-        where = f"{file}: {key}" if key else file
-        super().__init__(f"{where}: expected {expected}, found {found}")
+class BaselineError(MistakeError):
+    """What is wrong with a baseline file, or with the table it is to be built from."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import msgspec
 import pytest
 
-import exporter.configuration
-import exporter.rows
-import exporter.traffic
 from exporter.configuration import ConfigurationError, fingerprint, load, parse
 from exporter.reference import render
 from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
@@ -138,13 +134,6 @@ def test_the_fingerprint_follows_the_settings_and_not_their_spelling() -> None:
     plain = parse("sampling: 0.5\ntimezone: UTC", "f")
     assert fingerprint(plain) == fingerprint(parse("{timezone: 'UTC', sampling: 5.0e-1}", "g"))
     assert fingerprint(plain) != fingerprint(parse("sampling: 0.25", "f"))
-
-
-@pytest.mark.parametrize("module", [exporter.configuration, exporter.rows, exporter.traffic])
-def test_the_examples_in_the_docstrings_run(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_the_page_on_the_configuration_is_what_the_types_say() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import exporter.tumbling
 from exporter.tumbling import HOUR, WINDOWS, Schedule, containing
 
 ZONES = [
@@ -22,10 +20,6 @@ ZONES = [
     "Pacific/Apia",
 ]
 YEARS = st.floats(1.3e9, 1.9e9, allow_nan=False)
-
-
-def test_the_examples_in_the_docstrings_run() -> None:
-    assert doctest.testmod(exporter.tumbling).failed == 0
 
 
 @settings(max_examples=300)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-
-import sidecar.copier
 from sidecar.copier import ANSWER, REQUEST, WHOLE_BYTES, Copier
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, Record, RingReader, RingWriter
 from sidecar.words import PAGE, Tap, Words, attach, create, words
@@ -27,10 +24,6 @@ class Bench:
     def read(self) -> list[tuple[Kind, int, bytes, int]]:
         records = [Record(*record) for record in self.reader.read(1 << 30)]
         return [(Kind(r.kind), r.flags, bytes(r.payload), r.size) for r in records]
-
-
-def test_the_examples_in_the_docstrings_run() -> None:
-    assert doctest.testmod(sidecar.copier).failed == 0
 
 
 def test_each_request_after_an_answer_begins_an_exchange() -> None:

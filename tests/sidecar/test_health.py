@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import doctest
 import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
-import sidecar.health
 from sidecar.health import HealthServer, answer
 from sidecar.launch import Address, listen
 
 CHECKS = {"/-/healthy": lambda: None, "/-/ready": lambda: "draining"}
-
-
-def test_the_examples_in_the_docstrings_run() -> None:
-    assert doctest.testmod(sidecar.health).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import socket
 from pathlib import Path
@@ -10,9 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import sidecar.clock
-import sidecar.launch
-import sidecar.supervisor
 from exporter.schema import Limits
 from sidecar.cgroup import cpu_quota, memory_limit_bytes
 from sidecar.cli import main
@@ -164,10 +160,3 @@ def test_the_memory_limit_is_that_of_the_container(tmp_path: Path, text: str, li
     (tmp_path / "memory.max").write_text(text)
     assert memory_limit_bytes(tmp_path) == limit
     assert memory_limit_bytes(tmp_path / "none") is None
-
-
-@pytest.mark.parametrize("module", [sidecar.clock, sidecar.launch, sidecar.supervisor])
-def test_the_examples_in_the_docstrings_run(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted > 0
-    assert result.failed == 0

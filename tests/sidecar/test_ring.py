@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import sidecar.ring
-import sidecar.words
 from sidecar.ring import GAP, HEADER, START, Kind, Record, RingReader, RingWriter
 from sidecar.words import PAGE, Recorder, Tap, attach, create, words
 
@@ -19,13 +15,6 @@ SIZE = 65_536
 def ring(size: int = SIZE) -> tuple[RingWriter, RingReader]:
     memory = attach(create("test", PAGE + size))
     return RingWriter(memory), RingReader(memory)
-
-
-@pytest.mark.parametrize("module", [sidecar.ring, sidecar.words])
-def test_the_examples_in_the_docstrings_run(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @settings(max_examples=200, deadline=None)
