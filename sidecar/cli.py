@@ -102,7 +102,7 @@ def fail(message: object) -> None:
 @click.option(
     "--recorder-nice", type=click.IntRange(0, 19), default=10, show_default=True, help="Its niceness."
 )
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def sidecar(
     listens: tuple[str, ...],
     upstreams: tuple[str, ...],
@@ -121,7 +121,7 @@ def sidecar(
 
     Beside a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000
 
-    Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- tritonserver …
+    Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- COMMAND
     """
     from exporter.configuration import ConfigurationError, load
     from exporter.errors import ErrorCounts
@@ -196,7 +196,10 @@ def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
 @click.option("--health-listen", default="127.0.0.1:9465", show_default=True, metavar="HOST:PORT")
 @click.option("--live", is_flag=True, help="Ask /-/healthy instead of /-/ready.")
 def health(health_listen: str, live: bool) -> None:
-    """Ask a running sidecar whether it is ready (exit status 0) or not (1): a probe without curl."""
+    """Ask a running sidecar whether it is ready: exit status 0, else 1.
+
+    A probe for images without curl.
+    """
     try:
         address = Address.parse("--health-listen", health_listen)
     except SettingError as error:
