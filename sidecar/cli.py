@@ -100,7 +100,11 @@ def fail(message: object) -> None:
     help="A recorder silent for this many seconds is replaced.",
 )
 @click.option(
-    "--recorder-nice", type=click.IntRange(0, 19), default=10, show_default=True, help="Its niceness."
+    "--recorder-nice",
+    type=click.IntRange(0, 19),
+    default=10,
+    show_default=True,
+    help="Niceness of the recorder: at 10 it loses copies rather than slow the server.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def sidecar(
@@ -125,7 +129,7 @@ def sidecar(
     """
     from exporter.configuration import ConfigurationError, load
     from exporter.errors import ErrorCounts
-    from exporter.monitor import BaselineError, load_baselines
+    from exporter.monitor import BaselineError, load_baselines, mismatches
     from exporter.schema import Configuration
     from exporter.web.reload import Reloading
 
@@ -144,7 +148,7 @@ def sidecar(
             command=command,
         )
         checked = load(Path(configuration)) if configuration else Configuration()
-        load_baselines(checked, Path(configuration or "").parent)
+        loaded = load_baselines(checked, Path(configuration or "").parent, configuration or "")
         if web_configuration:
             Reloading(Path(web_configuration), ErrorCounts())  # certificates and all, as the recorder will
         if command and shutil.which(command[0]) is None:
@@ -153,6 +157,8 @@ def sidecar(
     except (SettingError, ConfigurationError, BaselineError) as error:
         fail(error)
     else:
+        for sentence in mismatches(checked, loaded):
+            click.echo(f"modelmeter: note: {sentence}", err=True)
         become_supervisor(plan)
 
 
@@ -174,15 +180,18 @@ def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
     """Check configuration and baselines without starting anything."""
     from exporter.baseline import Baseline
     from exporter.configuration import ConfigurationError, load
-    from exporter.monitor import BaselineError, load_baselines
+    from exporter.monitor import BaselineError, load_baselines, mismatches
 
     if configuration is None and not baselines:
         fail("check: expected --config FILE or baseline files, found neither")
     try:
         if configuration is not None:
             checked = load(Path(configuration))
-            loaded = load_baselines(checked, Path(configuration).parent)
-            click.echo(f"{configuration}: ok, {len(checked.models)} models, {len(loaded)} baselines")
+            loaded = load_baselines(checked, Path(configuration).parent, configuration)
+            for sentence in mismatches(checked, loaded):
+                click.echo(f"modelmeter: note: {sentence}", err=True)
+            counted = f"{len(checked.models)} model(s), {len(loaded)} baseline(s)"
+            click.echo(f"{configuration}: ok, {counted}")
         for path in baselines:
             baseline = Baseline.load(Path(path))
             click.echo(

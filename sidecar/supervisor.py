@@ -278,6 +278,7 @@ class Supervisor:
     def _probe_upstreams(self) -> None:
         """Keep UPSTREAM_UP true: by the tap's own connections where there are any, else by connecting."""
         connects = failures = 0
+        was_up: bool | None = None
         while True:
             now_connects = sum(page[Tap.UPSTREAM_CONNECTS] for page in self.pages)
             now_failures = sum(page[Tap.UPSTREAM_FAILURES] for page in self.pages)
@@ -286,6 +287,13 @@ class Supervisor:
             else:
                 up = all(accepts(host, port) for host, port in self.upstreams)
             connects, failures = now_connects, now_failures
+            if up is not was_up:
+                where = ",".join(f"{host}:{port}" for host, port in self.upstreams)
+                event = (
+                    "the model server accepts connections" if up else "the model server is not to be reached"
+                )
+                log("info" if up else "warning", event, upstream=where)
+                was_up = up
             self.board[Board.UPSTREAM_UP] = int(up)
             time.sleep(5.0 if up else 0.5)
 

@@ -183,6 +183,14 @@ class Baseline:
         """``calibrated`` when any column has a calibration, else ``uncalibrated``."""
         return "calibrated" if any(column.calibration for column in self.columns.values()) else "uncalibrated"
 
+    @property
+    def calibrated(self) -> str:
+        """For people: for which windows at least one column is calibrated."""
+        windows = sorted(
+            {window for column in self.columns.values() for window in column.calibration}, reverse=True
+        )
+        return f"calibrated for {' and '.join(windows)}" if windows else "uncalibrated"
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """The baseline in the file at *path*; raises `BaselineError`."""

@@ -59,7 +59,9 @@ _PATH = click.Path(path_type=Path)
     "--model", help="Name of the model.  [default: the configuration's only one, else the file's name]"
 )
 @click.option(
-    "--timestamp", metavar="COLUMN", help="Column with each row's time; calibrates what is natural."
+    "--timestamp",
+    metavar="COLUMN",
+    help="Column with each row's time, ISO 8601 or Unix seconds; without it drift gives tickets only.",
 )
 @click.option(
     "--prediction", multiple=True, metavar="COLUMN", help="Column that the model predicts. Repeatable."
@@ -99,14 +101,25 @@ def build(
             ignored=ignore,
             spec=configuration.model(name),
         )
+        _refuse_another_models(output, name)
         with _progress(file.name) as progress:
             built = build_baseline(plan, progress)
         sha256 = built.baseline.write(output)
     for warning in built.warnings:
         click.echo(f"note: {warning}", err=True)
     result = built.baseline
-    about = f"model {result.model}, {result.rows:,} rows, {len(result.columns)} columns, {result.state}"
+    about = f"model {result.model}, {result.rows:,} rows, {len(result.columns)} columns, {result.calibrated}"
     click.echo(f"{output}: {about}, SHA-256 {sha256[:8]}…")
+
+
+def _refuse_another_models(output: Path, model: str) -> None:
+    """`-o` has a default, and two models trained in one folder would take it in turns."""
+    try:
+        there = Baseline.load(output).model
+    except BaselineError:
+        return  # nothing there, or no baseline of ours
+    if there != model:
+        raise BaselineError(str(output), "model", f"{model!r}, or another file by -o", repr(there))
 
 
 def _only_model(configuration: Configuration, config: Path | None, file: Path) -> str:

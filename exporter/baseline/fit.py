@@ -112,13 +112,33 @@ def natural_variance(expected: Floats, observed: Floats) -> float:
     return max(0.0, by_pearson, by_psi)
 
 
+def _cut_off(
+    hours: Integers, keys: Integers, inverse: Integers, length: int
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which windows of *length* hours the file holds only a part of: the first or the last, shape (windows,).
+
+    A file that ends at noon would otherwise say that a day without afternoon is natural. Judged by the hours
+    in which the other windows begin and end, since nights may be without traffic.
+    """
+    cut = np.zeros(keys.size, dtype=np.bool_)
+    if length == 1 or keys.size < 3:
+        return cut
+    offset = hours - keys[inverse] * length
+    first, last = np.full(keys.size, length), np.full(keys.size, -1)
+    np.minimum.at(first, inverse, offset)
+    np.maximum.at(last, inverse, offset)
+    cut[0] = first[0] > np.median(first[1:-1]) + 1
+    cut[-1] = last[-1] < np.median(last[1:-1]) - 1
+    return cut
+
+
 def _calibrate(column: WindowCounts, window: str, hours: int, alpha: float) -> Calibration | None:
     keys, inverse = np.unique(column.hours // hours, return_inverse=True)
     bins = _summed(column.bins, inverse, keys.size)
     missing = _summed(column.missing[:, np.newaxis], inverse, keys.size)[:, 0]
     block = blocks(keys * hours)
     valid = bins.sum(axis=1)
-    enough = valid >= WINDOW_ROWS
+    enough = (valid >= WINDOW_ROWS) & ~_cut_off(column.hours, keys, inverse, hours)
     if enough.sum() < NEEDED_WINDOWS[window]:
         return None
     expected = _others(bins, block)

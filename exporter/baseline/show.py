@@ -109,7 +109,7 @@ def baseline_summary(baseline: Baseline) -> str:
     span = f", {origin.start} to {origin.end} {baseline.timezone}" if origin.start is not None else ""
     return (
         f"model {baseline.model}, {origin.rows:,} rows of {origin.file}{span}\n"
-        f"{baseline.state}, {len(baseline.columns)} columns, SHA-256 {baseline.sha256}"
+        f"{baseline.calibrated}, {len(baseline.columns)} columns, SHA-256 {baseline.sha256}"
     )
 
 

@@ -6,8 +6,8 @@ several holds a lock. Reads no clock: time comes with the rows and with each cal
 """
 
 from exporter.baseline import BaselineError
-from exporter.monitor.baselines import load_baselines
+from exporter.monitor.baselines import load_baselines, mismatches
 from exporter.monitor.column import ColumnMonitor
 from exporter.monitor.monitor import ERROR_PLACES, Monitor
 
-__all__ = ["ERROR_PLACES", "BaselineError", "ColumnMonitor", "Monitor", "load_baselines"]
+__all__ = ["ERROR_PLACES", "BaselineError", "ColumnMonitor", "Monitor", "load_baselines", "mismatches"]

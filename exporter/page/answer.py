@@ -66,8 +66,13 @@ def _unjudged(by_state: Mapping[State, int]) -> Iterable[str]:
 
 
 def _why_early(view: View, by_state: Mapping[State, int]) -> str:
-    if sum(by_state.values()):
-        return f"of {sum(by_state.values())} columns {listing(list(_unjudged(by_state)))}"
+    if total := sum(by_state.values()):
+        if not any(verdict.end for column in view.columns for verdict in column.verdicts):
+            return "no hour is over yet; the first verdicts come when one is"
+        unjudged = list(_unjudged(by_state))
+        if len(unjudged) == 1 and total > 1:
+            return f"all {unjudged[0].replace(' ', ' columns ', 1)}"
+        return f"of {total} columns {listing(unjudged)}"
     seen = sum(law.seen for law in view.law)
     if seen == 0:
         return "no request has come yet"

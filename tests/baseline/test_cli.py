@@ -107,7 +107,7 @@ def test_a_baseline_is_shown_as_a_table(files: tuple[Path, Path]) -> None:
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
     assert lines[0] == "model m, 15,120 rows of train.parquet, 2024-01-01T00:00:00 to 2024-01-21T23:00:00 UTC"
-    assert lines[1].startswith("calibrated, 3 columns, SHA-256 ")
+    assert lines[1].startswith("calibrated for 1h and 1d, 3 columns, SHA-256 ")
     amount = next(line for line in lines if line.strip().startswith("amount"))
     cells = amount.split()
     assert cells[1] == "numeric"
@@ -200,3 +200,16 @@ def test_a_baselines_own_incident_is_pointed_out(tmp_path: Path) -> None:
         "2024-01-12T00:00:00",
         "2024-01-12T01:00:00",
     }
+
+
+def test_another_models_baseline_is_not_overwritten(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.csv").write_text("x\n" + "\n".join(map(str, range(300))) + "\n")
+    output = tmp_path / "baseline.json"
+    arguments = ["build", "-o", str(output)]
+    assert CliRunner().invoke(cli.baseline, [*arguments, str(tmp_path / "first.csv")]).exit_code == 0
+    before = output.read_bytes()
+    refused = CliRunner().invoke(cli.baseline, [*arguments, str(tmp_path / "second.csv")])
+    sentence = f"modelmeter: {output}: model: expected 'second', or another file by -o, found 'first'\n"
+    assert (refused.exit_code, refused.stderr, output.read_bytes()) == (2, sentence, before)
+    assert CliRunner().invoke(cli.baseline, [*arguments, str(tmp_path / "first.csv")]).exit_code == 0

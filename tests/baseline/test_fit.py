@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exporter.baseline import fit
 from exporter.baseline.fit import WindowCounts, blocks, calibrations, natural_variance, psi_rows
 from exporter.baseline.tail import chi_square_quantile
 from exporter.statistics import psi
@@ -119,3 +120,18 @@ def test_the_most_unusual_windows_are_named() -> None:
     assert len(extremes) == 5
     assert extremes[0].start == "1970-01-08T03:00:00"
     assert extremes[0].score > 1 > extremes[1].score
+
+
+def test_a_day_that_the_file_holds_only_a_part_of_does_not_count_as_natural() -> None:
+    day = np.arange(24)
+    whole = np.concatenate([24 * number + day for number in range(1, 4)])
+    cut = np.concatenate([np.arange(18, 24), whole, 24 * 4 + np.arange(11)])
+    for hours, expected in (
+        (whole, [False, False, False]),
+        (cut, [True, False, False, False, True]),
+        (whole[(whole % 24 >= 5) & (whole % 24 <= 22)], [False, False, False]),  # nights without traffic
+    ):
+        keys, inverse = np.unique(hours // 24, return_inverse=True)
+        assert fit._cut_off(hours, keys, inverse, 24).tolist() == expected
+    keys, inverse = np.unique(cut, return_inverse=True)
+    assert not fit._cut_off(cut, keys, inverse, 1).any()

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.baseline import Baseline, BaselineError
 from exporter.configuration import ConfigurationError, parse
-from exporter.monitor import Monitor, load_baselines
+from exporter.monitor import Monitor, load_baselines, mismatches
 from exporter.rows import Rows, Values
 from exporter.schema import Configuration
 from exporter.views import ColumnView
@@ -218,8 +218,19 @@ def test_a_baseline_of_another_model_is_refused(baseline: Path) -> None:
 
 def test_a_column_declared_to_be_of_another_kind_than_the_baselines_is_refused(baseline: Path) -> None:
     text = f"models: [{{name: m, baseline: {baseline.name}, columns: [{{name: x, kind: categorical}}]}}]"
-    with pytest.raises(ConfigurationError, match=r"models\[0\].columns\[0\].kind: expected 'numeric'"):
+    with pytest.raises(
+        ConfigurationError, match=r"modelmeter.yaml: models\[0\].columns\[0\].kind: expected 'numeric'"
+    ):
         load_baselines(parse(text, "f"), baseline.parent)
+
+
+def test_a_declared_column_that_the_baseline_does_not_know_is_told_with_the_nearest_one(
+    baseline: Path,
+) -> None:
+    text = f"models: [{{name: m, baseline: {baseline.name}, columns: [{{name: carier}}, {{name: x}}, {{name: z, monitored: false}}]}}]"
+    configuration = parse(text, "f")
+    found = mismatches(configuration, load_baselines(configuration, baseline.parent))
+    assert found == [f"m: feature 'carier' is not in {baseline.name}; did you mean 'carrier'?"]
 
 
 def test_an_unmonitored_column_of_the_baseline_is_not_shown(baseline: Path) -> None:
