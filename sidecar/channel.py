@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from exporter.schema import Limits
-from sidecar.books import Books
+from sidecar.books import Books, DroppedReason
 from sidecar.exchange import Exchange
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, RingReader
 from sidecar.wire.body import Held
@@ -160,20 +160,20 @@ class Channel:
                 continue
             followed.counted[reason] = total
             self.in_flight -= count
-            if reason == "gap":
-                self.books.dropped("ring_full", count)
-            else:
-                self.books.undecodable(reason, count)
+            self._give_up(reason, count)
         if connection.state == "tunnel":
             self.books.unobservable(connection.tunnel_reason or "not_http", followed.credit)
             followed.credit = 0
         elif connection.state == "broken":
-            reason = connection.broken_reason or "bad_request"
-            if reason == "gap":
-                self.books.dropped("ring_full", followed.credit)
-            else:
-                self.books.undecodable(reason, followed.credit)
+            self._give_up(connection.broken_reason or "bad_request", followed.credit)
             followed.credit = 0
+
+    def _give_up(self, reason: str, count: int) -> None:
+        """*count* exchanges that the reader lost; bytes that are missing are missing by our choice."""
+        if reason == "gap":
+            self.books.dropped("ring_full", count)
+        else:
+            self.books.undecodable(reason, count)
 
     def _resync(self, followed: _Followed) -> None:
         """Bytes are missing before the next ones."""
@@ -189,7 +189,7 @@ class Channel:
     def _rare(self, kind: int, number: int, time: int, size: int) -> None:
         if kind == Kind.RESET:
             for other in list(self._connections):
-                self._forget(other, time, "tap_restart")
+                self._forget(other, "tap_restart")
             return
         followed = self._connections.get(number)
         if followed is None:
@@ -207,19 +207,17 @@ class Channel:
         else:
             self._receive(followed, kind - Kind.REQUEST_SKIPPED, memoryview(b""), size, time)
 
-    def _forget(self, number: int, time: int, reason: str) -> None:
-        """The tap that knew connection *number* has gone, and the connection with it."""
+    def _forget(self, number: int, reason: DroppedReason) -> None:
+        """Drop connection *number* and what is under way on it, for *reason*."""
         followed = self._connections.pop(number)
         connection = followed.connection
         open_exchanges = connection.open_exchanges
         connection.resync()  # gives back what it held
         self.in_flight -= open_exchanges
-        self.books.dropped(
-            "tap_restart" if reason == "tap_restart" else "fault", open_exchanges + followed.credit
-        )
+        self.books.dropped(reason, open_exchanges + followed.credit)
 
     def _fault(self, number: int) -> None:
         """A fault of ours: forget the connection until its next exchange begins."""
         self.faults += 1
         if number in self._connections:
-            self._forget(number, 0, "fault")
+            self._forget(number, "fault")

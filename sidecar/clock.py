@@ -26,11 +26,6 @@ class Clock:
         self._plan = plan
         self.rate = plan.rate if plan.start is not None else 1.0
 
-    @property
-    def simulated(self) -> bool:
-        """Whether this is not the wall clock."""
-        return self._plan.start is not None
-
     def now(self) -> float:
         """Unix seconds now."""
         return self.at(time.monotonic_ns())

@@ -129,6 +129,7 @@ class Supervisor:
         self.listeners = taps_only
         private = {*plan.descriptors(), descriptor}
         self.server = Child("server", plan.command, private) if plan.command else None
+        self.processes = (*self.taps, self.recorder, *([self.server] if self.server is not None else ()))
         self.killed_for = ""
         self.last_beat = 0
         self.cpu_at_beat = 0.0
@@ -195,20 +196,18 @@ class Supervisor:
                 self._watch_recorder()
                 self._restart()
         finally:
-            for child in (*self.taps, self.recorder, *([self.server] if self.server else [])):
+            for child in self.processes:
                 child.signal(signal.SIGKILL)
             for pid in orphans() if self.server is not None else ():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self._await((*self.taps, self.recorder, *([self.server] if self.server else [])), KILL_SECONDS)
+            self._await(self.processes, KILL_SECONDS)
             if health is not None:
                 health.stop()
 
     def _reap(self) -> None:
         """Take note of every process that has ended (orphans too: in a container we may be PID 1)."""
-        children = {
-            child.pid: child for child in (*self.taps, self.recorder, *([self.server] if self.server else []))
-        }
+        children = {child.pid: child for child in self.processes}
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

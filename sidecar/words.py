@@ -38,8 +38,6 @@ class Tap(IntEnum):
     """Connections of clients that were reset because the server could not be reached."""
     COPY_ERRORS = 8
     """Faults of ours after which a connection is forwarded without a copy."""
-    BYTES_UP = 9
-    BYTES_DOWN = 10
     DROPPED_FAULT = 11
     """Exchanges seen on a connection that is forwarded without a copy after a fault of ours."""
     NEXT_HEAD = 12
