@@ -34,6 +34,12 @@ class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             description="Position in the tensor's row, counted from 0, when the tensor has several columns."
         ),
     ] = None
+    path: Annotated[
+        str | None,
+        Meta(
+            description="JSON path to its values in the request (of a prediction: the answer), as `$.rows[*].age`."
+        ),
+    ] = None
     range: Annotated[
         tuple[float, float] | None,
         Meta(description="Declared limits, low then high; outside is counted, not dropped."),
@@ -48,6 +54,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """One model behind the sidecar."""
 
     name: Annotated[Name, Meta(description="The model's name on the wire.")]
+    path: Annotated[
+        str | None,
+        Meta(description="Request path that is this model's, where the wire does not name it: `/predict`."),
+    ] = None
     baseline: Annotated[
         str | None, Meta(description="Baseline file, relative to the configuration file.")
     ] = None
@@ -69,6 +79,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Annotated[int, Meta(ge=0, le=1 << 30)],
         Meta(description="Bytes of each message copied to the recorder; the rest is forwarded only."),
     ] = 262_144
+    large_sampling: Annotated[
+        Annotated[float, Meta(ge=0, le=1)],
+        Meta(description="Share of exchanges copied up to `large_body_bytes` instead of `body_bytes`."),
+    ] = 0.01
+    large_body_bytes: Annotated[
+        Annotated[int, Meta(ge=0, le=1 << 30)],
+        Meta(description="Bytes of each message copied of that share; at most an eighth of `ring_bytes`."),
+    ] = 1_048_576
     ring_bytes: Annotated[
         Annotated[int, Meta(ge=1_048_576, le=1 << 30)],
         Meta(description="Size of the copy channel of each tap, a power of two."),
@@ -105,6 +123,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[float, Meta(ge=0, le=1)],
         Meta(description="Share of exchanges whose bodies are copied and recorded."),
     ] = 1.0
+    recorder_cpu: Annotated[
+        Annotated[float, Meta(gt=0, le=64)] | None,
+        Meta(description="Processors the recorder may use; less than `sampling` is recorded to stay below."),
+    ] = None
     series_budget: Annotated[
         Annotated[int, Meta(ge=100)],
         Meta(description="Most series on /metrics; above it whole things are shed in a stated order."),

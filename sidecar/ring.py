@@ -45,14 +45,22 @@ class Kind(IntEnum):
     """The rest of the exchange under way on this connection was not copied."""
     RESET = 7
     """Forget all connections: a tap has restarted, or notes about closed connections were lost."""
+    STREAM_SHED = 8
+    """HTTP/2: stream `size` of this connection was shed, and counted so by the tap. Comes before its head."""
+    STREAM_HEADS_ONLY = 9
+    """HTTP/2: stream `size` of this connection was not drawn for recording. Comes before its head."""
 
 
 START = 1
-"""Flag: with this record the tap began (and counted) an exchange."""
+"""Flag: with this record the tap began (and counted) an exchange; over HTTP/2 as many as its `size` says."""
 GAP = 2
 """Flag: bytes of this connection before this record were not copied; readers start anew."""
 HEADS_ONLY = 4
 """Flag: this exchange was not drawn for recording; only its heads are copied."""
+FRAMES = 8
+"""Flag: the tap follows this connection's HTTP/2 frames."""
+BOUNDARY = 16
+"""Flag, with FRAMES: the record begins where a frame does, and not inside a header block."""
 
 
 # Plain integers and functions: a member of an IntEnum costs 70 ns in Python 3.11, and `RingWriter.put` would

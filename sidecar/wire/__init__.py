@@ -11,9 +11,10 @@ Every reader keeps the small interface `Connection`. What a reader promises:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, TypeAlias, get_args
 
-from sidecar.exchange import Exchange
+from sidecar.exchange import Exchange, Message
 
 CLIENT_TO_SERVER = 0
 SERVER_TO_CLIENT = 1
@@ -56,15 +57,18 @@ class Connection(Protocol):
         """Requests begun and neither returned nor lost."""
         ...
 
-    def receive(self, direction: int, data: bytes | memoryview, now_ns: int) -> list[Exchange]:
-        """Read *data*, seen at *now_ns* in *direction*; returns the exchanges that it finished."""
+    def receive(self, direction: int, data: bytes | memoryview, now_ns: int) -> Sequence[Exchange | Message]:
+        """Read *data*, seen at *now_ns* in *direction*; returns the exchanges that it finished.
+
+        Among them, in order, are the messages of streams that the reader was told to hand out.
+        """
         ...
 
-    def skip(self, direction: int, nbytes: int, now_ns: int) -> list[Exchange]:
+    def skip(self, direction: int, nbytes: int, now_ns: int) -> Sequence[Exchange | Message]:
         """As `receive` for *nbytes* that were forwarded and not copied."""
         ...
 
-    def close(self, now_ns: int) -> list[Exchange]:
+    def close(self, now_ns: int) -> Sequence[Exchange | Message]:
         """The connection ended; returns what was still open, ended or `closed`."""
         ...
 

@@ -8,7 +8,13 @@ from tests.wire.conversation import CLIENT, SERVER, Step
 
 DIRECTORY = Path(__file__).parent.parent / "captures"
 
-NAMES = tuple(sorted(path.name.removesuffix(".0.tl") for path in DIRECTORY.glob("*.0.tl")))
+_ALL = tuple(sorted(path.name.removesuffix(".0.tl") for path in DIRECTORY.glob("*.0.tl")))
+
+NAMES = tuple(name for name in _ALL if "-grpc" not in name)
+"""Over HTTP/1.1."""
+
+GRPC_NAMES = tuple(name for name in _ALL if "-grpc" in name)
+"""Over HTTP/2."""
 
 
 def steps(name: str) -> list[Step]:
