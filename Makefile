@@ -11,7 +11,7 @@ SYNC   := pip sync --quiet --require-hashes --build-constraints requirements/bui
 PYTEST_FLAGS ?= $(if $(CI),--skips-equal tests/ci-skips.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check environments lock bench clean
+.PHONY: help setup demo test check environments lock proto bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,13 +35,16 @@ check: $(VENV)/stamp ## the quick part: ruff, mypy, and the tests that start not
 	$(BIN)/pytest -m "not real"
 
 environments: $(VENV)/stamp ## make the environments of the model servers under .cache/envs
-	@$(BIN)/python -m sidecar.demo.environment mlserver triton kserve
+	@$(BIN)/python -m sidecar.demo.environment mlserver triton kserve rest
 
 bench: .cache/envs/bench/stamp ## measure what docs/performance.md states (ARGS=… for bench)
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/stamp ## write requirements/*.txt anew from requirements/*.in and pyproject.toml
 	@requirements/lock
+
+proto: $(VENV)/stamp ## write sidecar/decode/proto/*_pb2.py anew from the .proto files beside them
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. sidecar/decode/proto/*.proto
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -19,13 +19,14 @@ from types import FrameType
 
 import click
 
-from bench import document, machine, memory, passthrough, served
+from bench import document, grpc_calls, machine, memory, passthrough, served
 from bench.processes import BenchError
 from bench.tables import Report
 from bench.tools import RESULTS, ROOT
 
 RUNS: dict[str, Callable[..., Report]] = {
     "passthrough": passthrough.run,
+    "grpc": grpc_calls.run,
     "memory": memory.run,
     "served": served.run,
 }

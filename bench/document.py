@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
-from bench.passthrough import percent
 from bench.processes import BenchError
 from bench.tables import Report, Table
 from bench.tools import ROOT
+from bench.turns import percent
 
 FILE = ROOT / "docs" / "performance.md"
 BEGIN = "<!-- Written by `python -m bench --write-docs`: begin -->"
@@ -21,6 +21,7 @@ SUMMED = {
 
 TITLES = {
     "passthrough": "Pass-through",
+    "grpc": "gRPC",
     "memory": "Memory",
     "served": "Scrapes of a running sidecar",
     "scrape": "Rendering /metrics",

@@ -1,5 +1,7 @@
 """Load by wrk: one thread, a fixed number of connections, a fixed time; its figures as numbers.
 
+`bench.h2` has load by h2load, `bench.clients` a constant rate and streams.
+
 Bodies differ from request to request (`SMALL_BODIES` of them, in turn): with one body alone every sketch
 would see one value and look faster than it is.
 """
@@ -7,9 +9,11 @@ would see one value and look faster than it is.
 from __future__ import annotations
 
 import array
+import itertools
 import json
 import random
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +31,9 @@ ANSWER = json.dumps(
     }
 )
 """A valid answer of one row; about 260 bytes with its head."""
+
+BATCH = 1000
+"""Rows of a batch request."""
 
 IMAGE = (1, 3, 224, 224)
 """Shape of the large request: one FP32 image as ResNet takes it, 602,112 bytes."""
@@ -49,12 +56,11 @@ function request()
   turn = turn % #requests + 1
   return requests[turn]
 end
-{pause}
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    "BENCH %d %d %d %d %d %d\\n", summary.requests, summary.duration,
-    latency:percentile(50.0), latency:percentile(99.0),
+    "BENCH %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+    latency:percentile(50.0), latency:percentile(99.0), latency:percentile(99.9),
     errors.connect + errors.read + errors.write + errors.timeout, errors.status))
 end
 """
@@ -62,11 +68,15 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """A wrk script and its number of connections."""
+    """A wrk script and its number of connections: each sends as fast as it is answered."""
 
     script: Path
     connections: int
     title: str
+
+    def drive(self, port: int, seconds: float) -> Figures:
+        """Send it to *port* for *seconds*; `BenchError` when anything but status 200 came back."""
+        return drive(self, port, seconds)
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class Figures:
     seconds: float
     p50: float
     p99: float
+    p999: float
 
     @property
     def rate(self) -> float:
@@ -107,25 +118,39 @@ def small_bodies() -> list[bytes]:
     ]
 
 
+def binary_bodies(tensors: Sequence[tuple[str, Sequence[int], bytes]]) -> tuple[list[bytes], int]:
+    """For each name, shape and FP32 data a request in KServe v2 with binary data; the JSON part's length."""
+    bodies, head = [], b""
+    for name, shape, data in tensors:
+        size = {"binary_data_size": len(data)}
+        tensor = {"name": name, "shape": list(shape), "datatype": "FP32", "parameters": size}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        bodies.append(head + data)
+    return bodies, len(head)
+
+
 def image_bodies() -> tuple[list[bytes], int]:
-    """Eight requests of one image in KServe v2 with binary data, and the length of their JSON part."""
+    """Eight requests of one image, and the length of their JSON part."""
     size = 4 * IMAGE[1] * IMAGE[2] * IMAGE[3]
-    head = json.dumps(
-        {
-            "inputs": [
-                {
-                    "name": "image",
-                    "shape": list(IMAGE),
-                    "datatype": "FP32",
-                    "parameters": {"binary_data_size": size},
-                }
-            ]
-        }
-    ).encode()
     draw = random.Random(3)
     pixels = [draw.random() for _ in range(1024)]
     tile = array.array("f", pixels).tobytes()
-    return [head + (tile * (size // len(tile) + 1))[4 * i : 4 * i + size] for i in range(8)], len(head)
+    tiles = tile * (size // len(tile) + 1)
+    return binary_bodies([("image", IMAGE, tiles[4 * i : 4 * i + size]) for i in range(8)])
+
+
+def batch_bodies() -> tuple[list[bytes], int]:
+    """Eight requests of `BATCH` rows of `FEATURES` numbers, 80 kB each, and the length of their JSON part."""
+    return binary_bodies(
+        [
+            (
+                "input",
+                (BATCH, FEATURES),
+                array.array("f", itertools.chain.from_iterable(training_rows(BATCH, seed=i))).tobytes(),
+            )
+            for i in range(8)
+        ]
+    )
 
 
 def write_script(
@@ -135,13 +160,8 @@ def write_script(
     headers: dict[str, str],
     *,
     traced: bool = False,
-    paced: bool = False,
 ) -> Path:
-    """A wrk script in *directory* that sends *bodies* in turn.
-
-    *traced* gives each its own traceparent; *paced* lets each connection rest for a millisecond between an
-    answer and its next request.
-    """
+    """A wrk script in *directory* that sends *bodies* in turn; *traced* gives each its own traceparent."""
     files = {kind: directory / f"{name}.{kind}" for kind in ("bodies", "sizes", "lua")}
     files["bodies"].write_bytes(b"".join(bodies))
     files["sizes"].write_text("".join(f"{len(body)}\n" for body in bodies))
@@ -153,24 +173,23 @@ def write_script(
             path="/v2/models/bench/infer",
             headers=table,
             traced="true" if traced else "false",
-            pause="function delay() return 1 end" if paced else "",
         )
     )
     return files["lua"]
 
 
-def small(directory: Path, *, traced: bool = False, paced: bool = False) -> Path:
+def small(directory: Path, *, traced: bool = False) -> Path:
     """The script of the small requests; *traced* puts a trace's id into each, so no two heads are equal."""
-    name = f"small{'-traced' if traced else ''}{'-paced' if paced else ''}"
+    name = f"small{'-traced' if traced else ''}"
     headers = {"Content-Type": "application/json"}
-    return write_script(directory, name, small_bodies(), headers, traced=traced, paced=paced)
+    return write_script(directory, name, small_bodies(), headers, traced=traced)
 
 
-def image(directory: Path) -> Path:
-    """The script of the large requests."""
-    bodies, head = image_bodies()
+def binary(directory: Path, name: str, made: tuple[list[bytes], int]) -> Path:
+    """The script of requests with binary data, *made* by `image_bodies` or `batch_bodies`."""
+    bodies, head = made
     headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(head)}
-    return write_script(directory, "image", bodies, headers)
+    return write_script(directory, name, bodies, headers)
 
 
 def drive(load: Load, port: int, seconds: float) -> Figures:
@@ -189,8 +208,8 @@ def drive(load: Load, port: int, seconds: float) -> Figures:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
     for line in done.stdout.splitlines():
         if line.startswith("BENCH "):
-            count, duration, p50, p99, errors, statuses = map(int, line.split()[1:])
+            count, duration, p50, p99, p999, errors, statuses = map(int, line.split()[1:])
             if errors or statuses:
                 raise BenchError(f"wrk met {errors} socket errors and {statuses} failures: {load.title}")
-            return Figures(count, duration / 1e6, p50, p99)
+            return Figures(count, duration / 1e6, p50, p99, p999)
     raise BenchError(f"wrk gave no figures: {done.stderr.strip() or done.stdout.strip()}")

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import yaml
 
+from exporter import jsonpath
 from exporter.mistake import MistakeError
 from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
 
@@ -182,14 +183,44 @@ def _check(configuration: Configuration, file: str) -> None:
     if ring & (ring - 1):
         raise ConfigurationError(file, "limits.ring_bytes", "a power of two", str(ring))
     names: set[str] = set()
+    paths: set[str] = set()
     for i, model in enumerate(configuration.models):
         if model.name in names:
             raise ConfigurationError(
                 file, f"models[{i}].name", "a name of its own", f"{model.name!r} a second time"
             )
         names.add(model.name)
+        if model.path is not None:
+            if not model.path.startswith("/") or "?" in model.path:
+                raise ConfigurationError(
+                    file, f"models[{i}].path", "a path such as /predict, without a query", repr(model.path)
+                )
+            if model.path in paths:
+                raise ConfigurationError(
+                    file, f"models[{i}].path", "a path of its own", f"{model.path!r} a second time"
+                )
+            paths.add(model.path)
         for role, specs in (("columns", model.columns), ("predictions", model.predictions)):
             _check_columns(specs, f"models[{i}].{role}", file)
+            _check_paths(model, specs, f"models[{i}].{role}", file)
+
+
+def _check_paths(model: ModelSpec, specs: tuple[ColumnSpec, ...], path: str, file: str) -> None:
+    for j, spec in enumerate(specs):
+        if spec.path is None:
+            continue
+        here = f"{path}[{j}].path"
+        for key, value in (("tensor", spec.tensor), ("index", spec.index)):
+            if value is not None:
+                expected = f"either a path or {'a tensor' if key == 'tensor' else 'an index'}"
+                raise ConfigurationError(file, here, expected, f"{spec.path!r} beside {key} {value!r}")
+        try:
+            jsonpath.parse(spec.path)
+        except ValueError as error:
+            expected = "a JSON path of $, .name, ['name'], [0] and [*]"
+            raise ConfigurationError(file, here, expected, f"{error} in {spec.path!r}") from None
+        if model.path is None:
+            raise ConfigurationError(file, here, "a path of the model beside it", f"none for {model.name!r}")
 
 
 def _check_columns(specs: tuple[ColumnSpec, ...], path: str, file: str) -> None:

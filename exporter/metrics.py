@@ -136,7 +136,9 @@ MODEL = Label(
     "model", "Model name from the wire.", bound="limits.models; `unknown` before a success, `other` above"
 )
 VERSION = Label("version", "Model version that answered, never empty.", bound="limits.models")
-PROTOCOL = Label("protocol", "Protocol of the listener.", bound="the listeners: `http`, later `grpc`")
+PROTOCOL = Label(
+    "protocol", "Protocol of the listener.", bound="`http`, `grpc`, `ingest`, as far as listened for"
+)
 ROLE = Label("role", "What the column is to the model.", ("feature", "prediction"))
 COLUMN = Label("column", "Column name.", bound="limits.columns per model version")
 BINS = Label("bins", "8 hex digits of the bin edges: two baselines never add up.", bound="1 per column")
@@ -149,6 +151,13 @@ FAILURE = Label(
     "reason",
     "4xx, 5xx, an error inside a successful answer, closed before the answer ended.",
     ("client_error", "server_error", "in_band", "closed"),
+)
+TOKEN = Label("kind", "Tokens read, tokens written.", ("prompt", "completion"))
+EVENT = Label(
+    "result",
+    "Taken; the half of an exchange that was there already, or came too late; not of an inference; answered "
+    "503; not readable; too large.",
+    ("accepted", "duplicate", "other", "refused", "malformed", "too_large"),
 )
 LOSS = Label("reason", "Why.", bound="a closed set of the sidecar, all at 0 from the start")
 PLACE = Label("reason", "Where it happened.", bound="a closed set, all at 0 from the start")
@@ -205,6 +214,9 @@ REQUEST_BYTES = Metric("modelmeter_request_bytes_total", "counter",
 RESPONSE_BYTES = Metric("modelmeter_response_bytes_total", "counter",
     "Bytes of answers as on the wire, heads included.",
     TRAFFIC_LABELS, unit="bytes", source="exporter.traffic")
+TOKENS = Metric("modelmeter_tokens_total", "counter",
+    "Tokens, as answers of language models tell; of streams only where the client asked for usage.",
+    (*TRAFFIC_LABELS, TOKEN), source="exporter.traffic", stability="experimental")
 REQUESTS_IN_FLIGHT = Metric("modelmeter_requests_in_flight", "gauge",
     "Requests begun and not yet answered.",
     (PROTOCOL,), source="sidecar.ledger")
@@ -340,6 +352,12 @@ TAP_RESTARTS = Metric("modelmeter_tap_restarts_total", "counter",
 UPSTREAM_FAILURES = Metric("modelmeter_upstream_connection_failures_total", "counter",
     "Connections of clients that were reset because the model server could not be reached.",
     source="sidecar.tap")
+SAMPLING = Metric("modelmeter_sampling_ratio", "gauge",
+    "Share of exchanges drawn for recording, at this moment; below `sampling` to keep to `recorder_cpu`.",
+    unit="ratio", source="sidecar.pace", stability="experimental")
+INGEST_EVENTS = Metric("modelmeter_ingest_events_total", "counter",
+    "Events that came in at --ingest-listen; requests where not readable or too large. Absent without it.",
+    (EVENT,), source="sidecar.ingest", stability="experimental")
 RECORDER_START = Metric("modelmeter_recorder_start_timestamp_seconds", "gauge",
     "When this recorder started, on its own clock.",
     unit="seconds", source="sidecar.recorder", stability="experimental")

@@ -20,6 +20,10 @@ Role: TypeAlias = Literal["feature", "prediction"]
 Values: TypeAlias = "np.ndarray[Any, np.dtype[Any]] | Sequence[object]"
 
 
+class FreeText(list[object]):
+    """Values of a column known to be free text, however short: not to be taken for names of categories."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A batch of rows of one model version and role, seen at one time.

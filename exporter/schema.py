@@ -37,7 +37,8 @@ class ColumnSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     path: Annotated[
         str | None,
         Meta(
-            description="JSON path to its values in the request (of a prediction: the answer), as `$.rows[*].age`."
+            description="JSON path to its values, as `$.rows[*].age`, in the request (predictions: in the "
+            "answer) to the model's `path`. It is made of `$`, `.name`, `['name']`, `[0]`, `[-1]` and `[*]`."
         ),
     ] = None
     range: Annotated[
@@ -56,7 +57,10 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     name: Annotated[Name, Meta(description="The model's name on the wire.")]
     path: Annotated[
         str | None,
-        Meta(description="Request path that is this model's, where the wire does not name it: `/predict`."),
+        Meta(
+            description="Request path that is this model's, where the wire does not name it, as `/predict`; "
+            "whole, percent-encoded, without the query."
+        ),
     ] = None
     baseline: Annotated[
         str | None, Meta(description="Baseline file, relative to the configuration file.")

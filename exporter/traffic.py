@@ -1,4 +1,4 @@
-"""Traffic: requests, failures, durations and sizes per model version, protocol.
+"""Traffic: requests, failures, durations, sizes and tokens per model version, protocol.
 
 Promises: constant memory per model version; a model version gets series of its own only after one of
 its requests was answered successfully, until then it is counted under ``unknown`` (so that clients
@@ -18,6 +18,9 @@ from exporter.views import ModelView
 FailureReason: TypeAlias = Literal["client_error", "server_error", "in_band", "closed"]
 FAILURE_REASONS: tuple[FailureReason, ...] = get_args(FailureReason)
 """4xx, 5xx, an error inside a successful answer, and a connection that closed before the answer ended."""
+
+TokenKind: TypeAlias = Literal["prompt", "completion"]
+TOKEN_KINDS: tuple[TokenKind, ...] = get_args(TokenKind)
 
 DURATION_BUCKETS: tuple[float, ...] = (
     # From a cached tree model (under a millisecond) to a long generation; factor about 2 to 2.5, as in
@@ -39,6 +42,7 @@ class _Series:
     duration_sum: float = 0.0
     request_bytes: int = 0
     response_bytes: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
 
 
 class Traffic:
@@ -99,6 +103,24 @@ class Traffic:
         series.request_bytes += request_bytes
         series.response_bytes += response_bytes
 
+    def add_tokens(self, model: str, version: str, protocol: str, tokens: tuple[int, int]) -> None:
+        """Count the *tokens* of prompt and completion of an answer that was counted by `add` just before.
+
+        >>> traffic = Traffic(limit=10)
+        >>> traffic.add("m", "1", "http", 0.9, 420, 260, None)
+        >>> traffic.add_tokens("m", "1", "http", (26, 10))
+        >>> traffic.views()[0].tokens
+        {'prompt': 26, 'completion': 10}
+        """
+        key = (model, version or self._latest.get(model, UNKNOWN))
+        if key not in self._known:
+            key = (OTHER, OTHER) if model else (UNKNOWN, UNKNOWN)
+        series = self._series.get((*key, protocol))
+        if series is None:
+            series = self._series[*key, protocol] = _Series()
+        for kind, count in zip(TOKEN_KINDS, tokens, strict=True):
+            series.tokens[kind] = series.tokens.get(kind, 0) + count
+
     def views(self) -> tuple[ModelView, ...]:
         """One view per model version and protocol, in order of their names."""
         return tuple(
@@ -112,6 +134,7 @@ class Traffic:
                 duration_sum=series.duration_sum,
                 request_bytes=series.request_bytes,
                 response_bytes=series.response_bytes,
+                tokens=dict(series.tokens),
             )
             for (model, version, protocol), series in sorted(self._series.items())
         )

@@ -7,7 +7,7 @@ never shows two moments at once. Nothing here computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -113,6 +113,8 @@ class ModelView:
     duration_sum: float
     request_bytes: int
     response_bytes: int
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """Kind (of `exporter.traffic.TOKEN_KINDS`) → tokens that answers told; empty until one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,10 @@ class SelfView:
     errors: Mapping[str, int]
     """Internal errors by place (closed set `exporter.monitor.ERROR_PLACES`)."""
     config_sha256: str
+    sampling: float = 1.0
+    """Share of exchanges that are drawn for recording, at this moment."""
+    ingest_events: Mapping[str, int] = field(default_factory=dict)
+    """Result (of `exporter.metrics.EVENT`) → events of the second door; empty while it is closed."""
 
 
 @dataclass(frozen=True, slots=True)

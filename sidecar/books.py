@@ -22,14 +22,17 @@ from sidecar.decode import UNOBSERVABLE_REASONS as DECODE_UNOBSERVABLE
 from sidecar.wire import LOSS_REASONS, TUNNEL_REASONS
 from sidecar.words import Recorder, Tap, Words
 
-DroppedReason: TypeAlias = Literal["pressure", "ring_full", "recorder_restart", "tap_restart", "fault"]
+DroppedReason: TypeAlias = Literal[
+    "pressure", "ring_full", "recorder_restart", "tap_restart", "fault", "unpaired"
+]
 DROPPED_REASONS: tuple[DroppedReason, ...] = get_args(DroppedReason)
-"""``pressure``: less than an eighth of the ring was free when it began. ``ring_full``: the ring filled up
+"""``pressure``: shed where it began, since the ring was filling up. ``ring_full``: the ring filled up
 while it was copied. ``recorder_restart``, ``tap_restart``: under way when that process ended (or, after long
 pressure, when the tap gave up noting what had closed). ``fault``: a fault of ours; the
-connection is forwarded without a copy, or the exchange could not be handled."""
+connection is forwarded without a copy, or the exchange could not be handled. ``unpaired``: of the events that
+came in by `sidecar.ingest`, one without its other half; there ``pressure`` means that the queue was full."""
 
-_WRITTEN_DROPPED = ("ring_full", "recorder_restart", "tap_restart", "fault")
+_WRITTEN_DROPPED = ("ring_full", "recorder_restart", "tap_restart", "fault", "unpaired", "pressure")
 
 UNDECODABLE_REASONS: tuple[str, ...] = (
     *DECODE_UNDECODABLE,
@@ -119,7 +122,9 @@ class Books:
             at = first - Recorder.RECORDED
             return dict(zip(reasons, parts[at : at + len(reasons)], strict=True))
 
-        dropped = {"pressure": pressure, **part(Recorder.DROPPED, _WRITTEN_DROPPED)}
+        written = part(Recorder.DROPPED, _WRITTEN_DROPPED)
+        dropped: dict[str, int] = {reason: written[reason] for reason in DROPPED_REASONS}
+        dropped["pressure"] += pressure
         dropped["fault"] += fault
         return LawView(
             protocol=self._protocol,

@@ -2,24 +2,31 @@
 
 Promises: each exchange that the tap counted is settled once; whatever the records hold, nothing escapes
 (a fault of ours costs one connection, counted). Refuses to know what an exchange means.
+
+The tap says which connections are HTTP/2 (`FRAMES`); there an exchange is a stream, bytes may be missing in
+one direction alone, and after a gap a direction is read again from where a frame begins (`BOUNDARY`).
 """
 
 from __future__ import annotations
 
 import mmap
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from exporter.schema import Limits
 from sidecar.books import Books, DroppedReason
-from sidecar.exchange import Exchange
-from sidecar.ring import GAP, HEADS_ONLY, START, Kind, RingReader
+from sidecar.exchange import Exchange, Message
+from sidecar.ring import BOUNDARY, FRAMES, GAP, HEADS_ONLY, START, Kind, RingReader
 from sidecar.wire.body import Held
 from sidecar.wire.http1 import Http1Connection
+from sidecar.wire.http2 import Http2Connection
 from sidecar.words import Recorder, words
 
 Sink = Callable[[Exchange, bool, Books], None]
 """Takes a finished exchange, and whether only its heads were copied; settles it in the books."""
+
+MessageSink = Callable[[Message], None]
+"""Takes a message of a stream under way; the stream itself comes to the `Sink` when it has ended."""
 
 ANSWER = int(Kind.ANSWER)
 """The largest kind that carries bytes."""
@@ -31,11 +38,15 @@ HELD_BYTES = 16 << 20
 class _Followed:
     """One connection as far as it has been read."""
 
-    __slots__ = ("begun_heads_only", "connection", "counted", "credit", "heads_only")
+    __slots__ = ("begun_heads_only", "blind", "connection", "counted", "credit", "heads_only", "streams")
 
-    def __init__(self, connection: Http1Connection) -> None:
+    def __init__(self, connection: Http1Connection | Http2Connection) -> None:
         # Per connection
         self.connection = connection
+        self.streams = connection if isinstance(connection, Http2Connection) else None
+        """The same reader, where exchanges are streams."""
+        self.blind = [False, False]
+        """For each direction of streams: not read until a record begins where a frame does."""
         self.counted: dict[str, int] = {}
         """Losses that stand in the books already, by reason."""
         self.credit = 0
@@ -49,15 +60,28 @@ class _Followed:
 class Channel:
     """Reads one ring; *sink* gets every finished exchange."""
 
-    def __init__(self, memory: mmap.mmap, protocol: str, limits: Limits, sampled: bool, sink: Sink) -> None:
+    def __init__(
+        self,
+        memory: mmap.mmap,
+        protocol: str,
+        limits: Limits,
+        sampled: bool,
+        sink: Sink,
+        message_sink: MessageSink = lambda message: None,
+        streaming: Callable[[bytes], bool] = lambda target: False,
+    ) -> None:
         self.protocol = protocol
         page = words(memory)
         self.ring = RingReader(memory)
         self.books = Books(page, protocol)
         self.words = page
-        self._limits = limits
+        self._header_limit = limits.header_bytes
+        self._body_limit = max(limits.body_bytes, limits.large_body_bytes if limits.large_sampling else 0)
+        """The tap draws which limit is an exchange's; here both fit."""
         self._sampled = sampled
         self._sink = sink
+        self._message_sink = message_sink
+        self._streaming = streaming
         self._held = Held(HELD_BYTES)
         self._connections: dict[int, _Followed] = {}
         self.in_flight = 0
@@ -89,7 +113,9 @@ class Channel:
             try:
                 if kind <= ANSWER:
                     followed = self._connections.get(number)
-                    if flags:
+                    if flags & FRAMES:
+                        followed = self._begin_frames(number, kind, flags, size)
+                    elif flags:
                         followed = self._begin(number, followed, flags)
                     if followed is not None:
                         self._receive(followed, kind, payload, 0, time)
@@ -102,7 +128,7 @@ class Channel:
         return count
 
     def _reader(self) -> Http1Connection:
-        return Http1Connection(self._limits.header_bytes, self._limits.body_bytes, self._held)
+        return Http1Connection(self._header_limit, self._body_limit, self._held)
 
     def _begin(self, number: int, followed: _Followed | None, flags: int) -> _Followed:
         """The tap has counted an exchange on connection *number*."""
@@ -113,6 +139,36 @@ class Channel:
         if flags & START:
             followed.credit += 1
             followed.heads_only = bool(flags & HEADS_ONLY)
+        return followed
+
+    def _frames(self, number: int) -> _Followed:
+        """Connection *number*, which is HTTP/2."""
+        followed = self._connections.get(number)
+        if followed is None or followed.streams is None:
+            reader = Http2Connection(self._header_limit, self._body_limit, self._held, self._streaming)
+            if followed is None:  # opened before we attached, or forgotten by a fault
+                reader.resync()
+            known = followed is not None
+            followed = self._connections[number] = _Followed(reader)
+            followed.blind = [not known, not known]
+        return followed
+
+    def _begin_frames(self, number: int, direction: int, flags: int, size: int) -> _Followed | None:
+        """A record of HTTP/2 begins; None when it can not be read."""
+        followed = self._frames(number)
+        assert followed.streams is not None
+        if flags & GAP:
+            self._resync(followed, direction)
+        if flags & BOUNDARY:
+            followed.blind[direction] = False
+        begun = (size or 1) if flags & START else 0
+        if followed.blind[direction]:
+            self.books.unobservable("header_state_lost", begun)
+            return None
+        if followed.connection.state != "ok":  # an HTTP/2 connection has no point at which it begins anew
+            self._give_up(followed.connection.broken_reason or "bad_request", begun)
+            return None
+        followed.credit += begun
         return followed
 
     def _receive(
@@ -129,7 +185,7 @@ class Channel:
             self._begun(followed, connection.begun - begun)
         if finished:
             self._finished(followed, finished)
-        if connection.state != "ok" or size:
+        if connection.state != "ok" or size or connection.losses:
             self._settle(followed)
 
     def _begun(self, followed: _Followed, count: int) -> None:
@@ -138,15 +194,22 @@ class Channel:
         if followed.credit < 0:  # pipelined: the tap counted one for all of them
             self.books.pipelined(-followed.credit)
             followed.credit = 0
-        if self._sampled:
+        if self._sampled and followed.streams is None:
             followed.begun_heads_only.extend([followed.heads_only] * count)
 
-    def _finished(self, followed: _Followed, finished: list[Exchange]) -> None:
-        self.in_flight -= len(finished)
-        for exchange in finished:
-            heads_only = followed.begun_heads_only.popleft() if followed.begun_heads_only else False
+    def _finished(self, followed: _Followed, finished: Sequence[Exchange | Message]) -> None:
+        for item in finished:
+            if type(item) is Message:
+                try:
+                    self._message_sink(item)
+                except Exception:  # costs this message; its stream is settled when it ends
+                    self.faults += 1
+                continue
+            assert isinstance(item, Exchange)
+            self.in_flight -= 1
+            heads_only = followed.begun_heads_only.popleft() if followed.begun_heads_only else item.heads_only
             try:
-                self._sink(exchange, heads_only, self.books)
+                self._sink(item, heads_only, self.books)
             except Exception:  # the sink settles an exchange last, so this one still is to be settled
                 self.faults += 1
                 self.books.dropped("fault")
@@ -175,14 +238,19 @@ class Channel:
         else:
             self.books.undecodable(reason, count)
 
-    def _resync(self, followed: _Followed) -> None:
-        """Bytes are missing before the next ones."""
+    def _resync(self, followed: _Followed, direction: int | None = None) -> None:
+        """Bytes (of one *direction*, or of both) are missing before the next ones."""
         begun = followed.connection.begun
-        followed.connection.resync()
+        if followed.streams is None:
+            followed.connection.resync()
+        else:
+            followed.streams.resync(direction)
+            for other in (0, 1) if direction is None else (direction,):
+                followed.blind[other] = True
         self._begun(followed, followed.connection.begun - begun)  # a half-read head, begun and lost at once
         followed.begun_heads_only.clear()
         self._settle(followed)
-        if followed.credit:  # counted by the tap, and cut before its head was complete
+        if followed.credit and direction != ANSWER:  # counted, and cut before its head was complete
             self.books.dropped("ring_full", followed.credit)
             followed.credit = 0
 
@@ -190,6 +258,11 @@ class Channel:
         if kind == Kind.RESET:
             for other in list(self._connections):
                 self._forget(other, "tap_restart")
+            return
+        if kind in (Kind.STREAM_SHED, Kind.STREAM_HEADS_ONLY):
+            streams = self._frames(number).streams
+            assert streams is not None
+            (streams.shed if kind == Kind.STREAM_SHED else streams.heads_only)(size)
             return
         followed = self._connections.get(number)
         if followed is None:
@@ -204,7 +277,7 @@ class Channel:
             del self._connections[number]
         elif kind == Kind.LOST:
             self._resync(followed)
-        else:
+        elif not followed.blind[kind - Kind.REQUEST_SKIPPED]:
             self._receive(followed, kind - Kind.REQUEST_SKIPPED, memoryview(b""), size, time)
 
     def _forget(self, number: int, reason: DroppedReason) -> None:

@@ -80,6 +80,29 @@ def fail(message: object) -> None:
 @click.option(
     "--web.config.file", "web_configuration", metavar="FILE", help="TLS and basic auth of --metrics-listen."
 )
+@click.option(
+    "--listen-tls.config.file",
+    "listen_tls",
+    metavar="FILE",
+    help="TLS of every --listen: tls_server_config as in --web.config.file.",
+)
+@click.option(
+    "--upstream-tls.config.file",
+    "upstream_tls",
+    metavar="FILE",
+    help="TLS to every --upstream: tls_config as in a scrape of Prometheus.",
+)
+@click.option(
+    "--ingest-listen",
+    metavar="HOST:PORT",
+    help="POST /ingest: CloudEvents of payload loggers and of sidecar.Recorder.  [default: off]",
+)
+@click.option(
+    "--ingest.config.file",
+    "ingest_configuration",
+    metavar="FILE",
+    help="TLS, basic auth and bearer tokens of --ingest-listen.",
+)
 @click.option("--clock", metavar="START@RATE", help="Run the recorder on simulated time (demo, tests).")
 @click.option(
     "--taps", type=click.IntRange(1, 64), help="Forwarding processes.  [default: half of the CPU quota]"
@@ -89,7 +112,21 @@ def fail(message: object) -> None:
     type=click.FloatRange(0, 3600),
     default=15.0,
     show_default=True,
-    help="After SIGTERM: how long open connections may go on.",
+    help="After SIGTERM or `modelmeter drain`: how long those who still come are served.",
+)
+@click.option(
+    "--finish-seconds",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    show_default=True,
+    help="After that: how long running requests may take.",
+)
+@click.option(
+    "--last-scrape-seconds",
+    type=click.FloatRange(0, 3600),
+    default=5.0,
+    show_default=True,
+    help="After that: how long a last scrape of /metrics is waited for, if there ever was one.",
 )
 @click.option(
     "--recorder-timeout",
@@ -114,9 +151,15 @@ def sidecar(
     health_listen: str,
     configuration: str | None,
     web_configuration: str | None,
+    listen_tls: str | None,
+    upstream_tls: str | None,
+    ingest_listen: str | None,
+    ingest_configuration: str | None,
     clock: str | None,
     taps: int | None,
     drain_seconds: float,
+    finish_seconds: float,
+    last_scrape_seconds: float,
     hang_seconds: float,
     recorder_nice: int,
     command: tuple[str, ...],
@@ -132,20 +175,28 @@ def sidecar(
     from exporter.monitor import BaselineError, load_baselines, mismatches
     from exporter.schema import Configuration
     from exporter.web.reload import Reloading
+    from sidecar.tlsfile import load_listen, load_upstream
 
     try:
         settings = Settings(
-            routes=pair(listens, upstreams),
+            # With the second door nothing needs to be inline.
+            routes=pair(listens, upstreams) if listens or upstreams or not ingest_listen else [],
             metrics=Address.parse("--metrics-listen", metrics_listen),
             health=None if health_listen == "none" else Address.parse("--health-listen", health_listen),
             configuration=configuration,
             web_configuration=web_configuration,
             clock=_clock(clock),
-            taps=taps or default_taps(),
+            taps=(taps or default_taps()) if listens else 0,
             drain_seconds=drain_seconds,
             hang_seconds=hang_seconds,
             recorder_nice=recorder_nice,
             command=command,
+            finish_seconds=finish_seconds,
+            last_scrape_seconds=last_scrape_seconds,
+            ingest=_ingest(ingest_listen, ingest_configuration),
+            ingest_configuration=ingest_configuration,
+            listen_tls=load_listen(Path(listen_tls)) if listen_tls else None,
+            upstream_tls=load_upstream(Path(upstream_tls)) if upstream_tls else None,
         )
         checked = load(Path(configuration)) if configuration else Configuration()
         loaded = load_baselines(checked, Path(configuration or "").parent, configuration or "")
@@ -160,6 +211,27 @@ def sidecar(
         for sentence in mismatches(checked, loaded):
             click.echo(f"modelmeter: note: {sentence}", err=True)
         become_supervisor(plan)
+
+
+def _ingest(listen: str | None, configuration: str | None) -> Address | None:
+    """Where the second door is; raises SettingError when anybody could come in."""
+    if listen is None:
+        if configuration is not None:
+            raise SettingError("--ingest-listen", "HOST:PORT, since --ingest.config.file is given", "none")
+        return None
+    from exporter.errors import ErrorCounts
+    from exporter.web.reload import Reloading
+
+    address = Address.parse("--ingest-listen", listen)
+    path = Path(configuration) if configuration else None
+    closed = Reloading(path, ErrorCounts(), tokens=True).current().config.authenticates
+    if not closed and not address.loopback:
+        raise SettingError(
+            "--ingest.config.file",
+            f"a file that asks for passwords, tokens or certificates, since others can reach {address}",
+            "one that asks for nothing" if configuration else "none",
+        )
+    return address
 
 
 def _clock(text: str | None) -> tuple[float, float] | None:
@@ -226,3 +298,25 @@ def health(health_listen: str, live: bool) -> None:
     except OSError as error:
         click.echo(f"no answer from {url}: {getattr(error, 'reason', error)}", err=True)
         sys.exit(1)
+
+
+@main.command()
+@click.option("--pid", type=click.IntRange(1), help="The supervisor, where several run in the container.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Return when drained.")
+def drain(pid: int | None, wait: bool) -> None:
+    """Take a running sidecar out of service: not ready at once, running requests finish. A preStop hook.
+
+    It goes on to serve whoever still comes, and ends when SIGTERM follows. A second call changes nothing.
+    """
+    from sidecar.stopping import DrainError, ask_to_drain, supervisors, wait_until_drained
+
+    found = [pid] if pid is not None else supervisors()
+    if len(found) != 1:
+        listed = f"several: {', '.join(map(str, found))}" if found else "none"
+        fail(SettingError("--pid", "one running sidecar of this user, or which one", listed))
+    try:
+        ask_to_drain(found[0])
+        if wait:
+            wait_until_drained(found[0])
+    except DrainError as error:
+        fail(f"--pid: {error}")

@@ -1,19 +1,26 @@
 """Copying: which bytes of which connection go into the ring, decided where they pass.
 
 Promises: never waits, never raises into the forwarding (the tap guards it), constant memory per
-connection. An exchange is copied whole or not at all: the decision is made where it begins.
+connection. An exchange is copied whole or not at all: the decision is made where it begins (`sidecar.draws`).
 
-The unit is found without parsing. Bytes from the client that follow bytes from the server, and that look
-like a method, begin an exchange. That is wrong in two cases, which the recorder (it parses) puts right in
-the books: several pipelined requests count as one here (the recorder adds `Recorder.EXTRA`), and the rest
-of a request body that comes after an early answer and happens to begin like a method counts as one more.
+Over HTTP/1 the unit is found without parsing. Bytes from the client that follow bytes from the server, and
+that look like a method, begin an exchange. That is wrong in two cases, which the recorder (it parses) puts
+right in the books: several pipelined requests count as one here (the recorder adds `Recorder.EXTRA`), and
+the rest of a request body that comes after an early answer and happens to begin like a method counts as one
+more. A connection that begins with HTTP/2's preface is walked by its frames instead (`sidecar.frames`).
+
+Of each run of bytes in one direction the first `Draws.limit` are copied; of the others it is told how many
+there were. Interim answers (100, 103) make more runs of one exchange, and a tunnel makes them without end:
+from the second turn without a new request on, each run may take half as much as the one before it, so that
+one exchange puts less than four limits of each direction into the ring, and 24 bytes for each read beyond.
 """
 
 from __future__ import annotations
 
-import random
 from collections import deque
 
+from sidecar.draws import HEADS, SHED, Draws
+from sidecar.frames import PREFACE, WHOLE_BYTES, Frames, FrameWalk, count
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, RingWriter
 from sidecar.words import Tap, Words
 
@@ -28,9 +35,9 @@ segment is never shorter in practice, and shorter ones are compared as far as th
 
 _HEAD_END = b"\r\n\r\n"
 
-WHOLE_BYTES = 2048
-"""Of an exchange that is not drawn, first segments up to this size are copied whole: cutting costs the tap
-4.1 µs an exchange where copying costs 2.1, and the recorder 10.9 where it costs 8.1 (measured)."""
+EARLY_BYTES = 4096
+"""Kept of a server that speaks before its client has: gRPC's sends its SETTINGS (40 bytes) when it accepts,
+and only the client's preface tells that they are frames."""
 
 NOTES_LIMIT = 65_536
 """Notes about closed connections that wait for room in the ring; beyond, readers are told to forget all
@@ -56,13 +63,17 @@ class Flow:
         "begun",
         "direction",
         "dropping",
+        "early",
+        "frames",
         "gap",
         "generation",
         "head_only",
         "left",
+        "limit",
         "number",
         "off",
         "seeking",
+        "turned",
     )
 
     def __init__(self, number: int, generation: int) -> None:
@@ -72,34 +83,43 @@ class Flow:
         self.off = False
         self.generation = generation
         self.gap = False
+        self.frames: Frames | None = None
+        """Where it stands in its frames, when it is HTTP/2."""
+        self.early: bytes | None = b""
+        """What the server said before the client; None when it was too much to keep."""
         # Per exchange
         self.dropping = False
         self.head_only = False
+        self.limit = 0
+        self.turned = False
         # Per run of bytes in one direction
         self.direction = ANSWER
+        """Who spoke last; over HTTP/2 without what only the transport needs (`sidecar.frames`)."""
         self.left = 0
         self.seeking = False
 
 
 class Copier:
-    """Puts one tap's traffic into its ring.
+    """Puts one tap's traffic into its ring; the arguments are those of `Draws`."""
 
-    *sampling* is the share of exchanges copied with their bodies; of the others only the heads are.
-    *body_limit* is how many bytes of each run of one direction are copied.
-    """
-
-    def __init__(self, ring: RingWriter, words: Words, sampling: float, body_limit: int) -> None:
-        self._ring = ring
+    def __init__(
+        self,
+        ring: RingWriter,
+        words: Words,
+        sampling: float,
+        body_limit: int,
+        large_sampling: float = 0.0,
+        large_limit: int = 0,
+    ) -> None:
+        self._put = ring.put
         self._words = words
-        self._sampling = sampling
-        # A single record must leave room for others, however small the ring.
-        self._limit = min(body_limit, ring.size // 8)
-        # Exchanges begin while this much is free, so that those under way can be finished: with 1/8 of
-        # 16 MiB none of 792,664 exchanges was cut in the middle (measured, recorder stopped under load).
-        self._reserve = ring.size // 8
+        self._draws = Draws(ring, words, sampling, body_limit, large_sampling, large_limit)
+        self._draw = self._draws.draw
+        self._limit = self._draws.limit
         self._generation = 0
         self._notes: deque[tuple[int, int]] = deque()
         self._next = 0
+        self._walk = FrameWalk(ring, words, self._draws, self._resume, self._note)
 
     def open(self, now: int) -> Flow:
         """A client has connected."""
@@ -112,22 +132,45 @@ class Copier:
     def close(self, flow: Flow, now: int) -> None:
         """Both sides of a connection have ended."""
         self._words[Tap.CONNECTIONS_CLOSED] += 1
+        if flow.frames is not None:
+            self._walk.forget(flow.frames)
         self._note(Kind.CLOSE, flow.number, now)
 
     def data(self, flow: Flow, direction: int, data: bytes, now: int) -> None:
         """*data* has just been forwarded."""
+        frames = flow.frames
+        if frames is not None:
+            self._frames(flow, frames, direction, data, now)
+            return
         flags = 0
         if direction != flow.direction:
             flow.direction = direction
-            flow.left = self._limit
-            if direction == REQUEST:
+            if direction == ANSWER:
+                flow.left = flow.limit
+            elif not flow.begun:
                 # The first bytes of a connection always begin something, be it TLS.
-                if not flow.begun or begins_request(data):
-                    flow.begun = True
-                    flags = self._begin(flow, now)
-                elif flow.head_only:
-                    flow.left = 0
-            flow.seeking = flow.head_only and flow.left > 0
+                flow.begun = True
+                if self._first(flow, data, now):
+                    return
+                flags = self._begin(flow, self._draw(), now)
+            elif data[:4] in METHODS or begins_request(data):
+                limit = self._draw()
+                if limit == SHED or flow.gap or self._notes or flow.generation != self._generation:
+                    flags = self._begin(flow, limit, now)
+                else:  # the usual, as `_begin` does it, without a call
+                    flow.dropping = flow.turned = flow.seeking = False
+                    if limit == HEADS:
+                        flow.head_only = True
+                        flow.limit = flow.left = self._limit
+                        flags = START | HEADS_ONLY
+                    else:
+                        flow.head_only = False
+                        flow.limit = flow.left = limit
+                        flags = START
+            else:
+                self._turn(flow)
+            if flow.head_only:
+                flow.seeking = flow.left > 0
         if flow.dropping:
             return
         if flow.seeking:
@@ -140,15 +183,21 @@ class Copier:
         length, left = len(data), flow.left
         if length <= left:
             flow.left = left - length
-            if not self._ring.put(direction, flags, flow.number, now, 0, data):
+            if not self._put(direction, flags, flow.number, now, 0, data):
                 self._cut(flow, flags, now)
                 return
         else:
+            if not flow.begun and flow.early is not None:
+                flow.early += data
+                length = len(flow.early)
+                if length <= EARLY_BYTES:
+                    return
+                flow.early = None
             flow.left = 0
-            if (left or flags) and not self._ring.put(direction, flags, flow.number, now, 0, data[:left]):
+            if (left or flags) and not self._put(direction, flags, flow.number, now, 0, data[:left]):
                 self._cut(flow, flags, now)
                 return
-            if not self._ring.put(Kind.REQUEST_SKIPPED + direction, 0, flow.number, now, length - left, b""):
+            if not self._put(Kind.REQUEST_SKIPPED + direction, 0, flow.number, now, length - left, b""):
                 self._cut(flow, 0, now)
                 return
         if flags:
@@ -156,21 +205,31 @@ class Copier:
 
     def fault(self, flow: Flow, now: int) -> None:
         """A fault of ours: forward this connection without a copy from now on, and count its exchanges."""
-        words = self._words
-        words[Tap.COPY_ERRORS] += 1
+        self._words[Tap.COPY_ERRORS] += 1
         flow.off = True
+        if flow.frames is not None:
+            self._walk.forget(flow.frames)
         self._note(Kind.LOST, flow.number, now)
 
     def uncopied(self, flow: Flow, direction: int, data: bytes) -> None:
         """Count what passes on a connection without a copy."""
-        if direction != flow.direction:
+        if flow.frames is not None:
             flow.direction = direction
-            if direction == REQUEST and begins_request(data):
-                self._words[Tap.DROPPED_FAULT] += 1
+            self._words[Tap.DROPPED_FAULT] += count(flow.frames, direction, data)
+        elif direction != flow.direction:
+            flow.direction = direction
+            if direction == REQUEST:
+                if not flow.begun and data.startswith(PREFACE[:3]):
+                    flow.begun = True
+                    flow.frames = Frames()
+                    self.uncopied(flow, direction, data)
+                elif begins_request(data):
+                    flow.begun = True
+                    self._words[Tap.DROPPED_FAULT] += 1
 
     def flush(self, now: int) -> None:
         """Write down what had to wait for room in the ring; called now and then."""
-        notes, put = self._notes, self._ring.put
+        notes, put = self._notes, self._put
         while notes:
             kind, number = notes[0]
             if not put(kind, 0, number, now, 0, b""):
@@ -183,20 +242,64 @@ class Copier:
         self._notes.clear()
         self._note(Kind.RESET, 0, now)
 
-    def _begin(self, flow: Flow, now: int) -> int:
-        """Decide over the exchange that begins: the flags of its first record."""
-        flow.head_only = self._sampling < 1.0 and random.random() >= self._sampling
+    def _begin(self, flow: Flow, limit: int, now: int) -> int:
+        """An exchange begins, for which *limit* was drawn: the flags of its first record."""
         if flow.generation != self._generation:
             flow.generation = self._generation
             flow.gap = True
         if self._notes:  # they tell of what came before, so they must be read before
             self.flush(now)
-        if self._notes or self._ring.free() < self._reserve:
+        flow.turned = flow.seeking = False
+        flow.dropping = limit == SHED or bool(self._notes)
+        if flow.dropping:
             self._words[Tap.DROPPED_PRESSURE] += 1
-            flow.dropping = flow.gap = True
+            flow.gap = True
             return 0
-        flow.dropping = False
+        flow.head_only = limit == HEADS
+        flow.limit = flow.left = limit or self._limit
         return START | (GAP if flow.gap else 0) | (HEADS_ONLY if flow.head_only else 0)
+
+    def _turn(self, flow: Flow) -> None:
+        """The client goes on after bytes from the server, without beginning another exchange."""
+        if flow.turned:
+            flow.limit >>= 1
+        flow.turned = True
+        flow.left = 0 if flow.head_only else flow.limit
+
+    def _first(self, flow: Flow, data: bytes, now: int) -> bool:
+        """The client's first bytes on a connection: whether they were copied, as frames."""
+        early, flow.early = flow.early, b""
+        if early is None or not data.startswith(PREFACE[:3]):
+            if early and not self._put(Kind.ANSWER_SKIPPED, 0, flow.number, now, len(early), b""):
+                self._cut(flow, 0, now)
+            return False
+        flow.frames = frames = Frames()
+        if self._notes:
+            self.flush(now)
+            if self._notes:  # OPEN may be among them, and nothing may be read before it
+                self._walk.lose(frames)
+        if early:
+            self._frames(flow, frames, ANSWER, early, now)
+        # The preface in a record of its own, for who attaches behind it: what follows begins with a frame.
+        self._frames(flow, frames, REQUEST, data[: len(PREFACE)], now)
+        if len(data) > len(PREFACE):
+            self._frames(flow, frames, REQUEST, data[len(PREFACE) :], now)
+        return True
+
+    def _frames(self, flow: Flow, frames: Frames, direction: int, data: bytes, now: int) -> None:
+        """*data* of a connection that is HTTP/2."""
+        if flow.generation != self._generation:
+            flow.generation = self._generation
+            self._walk.lose(frames)
+        if not self._walk.data(frames, flow.number, direction, data, now):
+            self.fault(flow, now)
+        flow.direction = frames.spoke
+
+    def _resume(self, now: int) -> bool:
+        """Whether what was lost is told, so that a connection of frames may be copied again."""
+        if self._notes:
+            self.flush(now)
+        return not self._notes
 
     def _cut(self, flow: Flow, flags: int, now: int) -> None:
         """The ring is full in the middle of an exchange."""
@@ -207,7 +310,7 @@ class Copier:
             self._note(Kind.LOST, flow.number, now)
 
     def _note(self, kind: int, number: int, now: int) -> None:
-        if self._notes or not self._ring.put(kind, 0, number, now, 0, b""):
+        if self._notes or not self._put(kind, 0, number, now, 0, b""):
             self._notes.append((kind, number))
             if len(self._notes) > NOTES_LIMIT:
                 self.reset(now)

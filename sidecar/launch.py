@@ -6,8 +6,10 @@ so a tap or a recorder that is replaced goes on with the same ones and no connec
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,8 +17,17 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from sidecar.cgroup import cpu_quota, memory_limit_bytes
-from sidecar.plan import ClockPlan, ListenerPlan, Plan, RecorderPlan, TapPlan
-from sidecar.words import PAGE, create
+from sidecar.plan import (
+    ClockPlan,
+    IngestPlan,
+    ListenerPlan,
+    Plan,
+    RecorderPlan,
+    ServerTls,
+    TapPlan,
+    UpstreamTls,
+)
+from sidecar.words import DOOR_BYTES, PAGE, create
 
 if TYPE_CHECKING:  # it loads numpy, and a probe runs every few seconds
     from exporter.schema import Limits
@@ -61,6 +72,18 @@ class Address:
         except UnicodeError:
             raise SettingError(flag, "a host name with parts of 1 to 63 characters", repr(host)) from None
         return Address(host, int(match["port"]))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine (in a pod: its containers) can connect.
+
+        >>> Address("127.0.0.1", 80).loopback, Address("0.0.0.0", 80).loopback
+        (True, False)
+        """
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -144,6 +167,12 @@ class Settings:
     hang_seconds: float
     recorder_nice: int
     command: tuple[str, ...]
+    finish_seconds: float = 10.0
+    last_scrape_seconds: float = 5.0
+    ingest: Address | None = None
+    ingest_configuration: str | None = None
+    listen_tls: ServerTls | None = None
+    upstream_tls: UpstreamTls | None = None
 
 
 def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
@@ -166,6 +195,10 @@ def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
             sampling=sampling,
             # A head is never cut, whatever the limit of bodies.
             body_limit=limits.header_bytes + limits.body_bytes,
+            large_sampling=limits.large_sampling,
+            large_limit=limits.header_bytes + limits.large_body_bytes,
+            tls=settings.listen_tls,
+            upstream_tls=settings.upstream_tls,
         )
         for number in range(settings.taps)
     )
@@ -193,12 +226,28 @@ def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
         drain_seconds=settings.drain_seconds,
         memory_limit_bytes=int(memory * RECORDER_MEMORY_SHARE) if memory else None,
         hang_seconds=settings.hang_seconds,
+        finish_seconds=settings.finish_seconds,
+        last_scrape_seconds=settings.last_scrape_seconds,
+        ingest=_ingest_plan(settings),
+    )
+
+
+def _ingest_plan(settings: Settings) -> IngestPlan | None:
+    if settings.ingest is None:
+        return None
+    path = settings.ingest_configuration
+    return IngestPlan(
+        listener=listen("--ingest-listen", settings.ingest),
+        memory=create("modelmeter-ingest", DOOR_BYTES),
+        web_configuration=os.path.abspath(path) if path else None,
     )
 
 
 def become_supervisor(plan: Plan) -> None:
     """Replace this process, which has grown by checking everything, by the small supervisor."""
     descriptor = plan.write()
+    # `modelmeter drain` may find the supervisor before it has begun to listen for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     os.execv(  # noqa: S606  (no shell is what we want)
         sys.executable, [sys.executable, "-P", "-m", "sidecar.supervisor", str(descriptor)]
     )

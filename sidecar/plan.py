@@ -26,12 +26,46 @@ class ListenerPlan:
 
 
 @dataclass(frozen=True)
+class ServerTls:
+    """TLS towards clients: `ssl`'s own values, checked by the command line (`sidecar.tlsfile`)."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str | None
+    client_auth: int
+    """Of ssl.VerifyMode."""
+    client_allowed_sans: tuple[str, ...]
+    minimum: int
+    """Of ssl.TLSVersion, as *maximum*."""
+    maximum: int
+
+
+@dataclass(frozen=True)
+class UpstreamTls:
+    """TLS towards the model server."""
+
+    ca_file: str | None
+    """None: the authorities of the system."""
+    cert_file: str | None
+    key_file: str | None
+    server_name: str | None
+    """None: the host of --upstream."""
+    insecure_skip_verify: bool
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True)
 class TapPlan:
     """One tap process."""
 
     listeners: tuple[ListenerPlan, ...]
     sampling: float
     body_limit: int
+    large_sampling: float = 0.0
+    large_limit: int = 0
+    tls: ServerTls | None = None
+    upstream_tls: UpstreamTls | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +90,15 @@ class RecorderPlan:
 
 
 @dataclass(frozen=True)
+class IngestPlan:
+    """The second door: its listening socket, the memory of its books, and who may come in."""
+
+    listener: int
+    memory: int
+    web_configuration: str | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole sidecar."""
 
@@ -72,14 +115,18 @@ class Plan:
     memory_limit_bytes: int | None
     """What the recorder may use before it is replaced; None when nothing limits us."""
     hang_seconds: float
+    finish_seconds: float = 10.0
+    """How long running requests may take once the window of *drain_seconds* is over."""
+    last_scrape_seconds: float = 5.0
+    ingest: IngestPlan | None = None
 
     def descriptors(self) -> tuple[int, ...]:
         """Every descriptor that the tap and the recorder inherit."""
         channels = {listener.channel for tap in self.taps for listener in tap.listeners}
         listeners = {listener.descriptor for tap in self.taps for listener in tap.listeners}
-        return tuple(
-            sorted({*channels, *listeners, self.recorder.metrics_listener, self.board, self.lifeline})
-        )
+        ingest = {self.ingest.listener, self.ingest.memory} if self.ingest else set()
+        ours = {self.recorder.metrics_listener, self.board, self.lifeline}
+        return tuple(sorted({*channels, *listeners, *ingest, *ours}))
 
     def write(self) -> int:
         """Put the plan into a memory file; returns its descriptor, which children may inherit."""
@@ -97,10 +144,27 @@ class Plan:
                 tuple(ListenerPlan(**listener) for listener in tap["listeners"]),
                 tap["sampling"],
                 tap["body_limit"],
+                tap["large_sampling"],
+                tap["large_limit"],
+                _server_tls(tap.get("tls")),
+                UpstreamTls(**tap["upstream_tls"]) if tap.get("upstream_tls") else None,
             )
             for tap in document.pop("taps")
         )
         recorder = document.pop("recorder")
         clock = ClockPlan(**recorder.pop("clock"))
         command = tuple(document.pop("command"))
-        return Plan(taps=taps, recorder=RecorderPlan(clock=clock, **recorder), command=command, **document)
+        ingest = document.pop("ingest")
+        return Plan(
+            taps=taps,
+            recorder=RecorderPlan(clock=clock, **recorder),
+            command=command,
+            ingest=IngestPlan(**ingest) if ingest else None,
+            **document,
+        )
+
+
+def _server_tls(document: dict[str, Any] | None) -> ServerTls | None:
+    if document is None:
+        return None
+    return ServerTls(client_allowed_sans=tuple(document.pop("client_allowed_sans")), **document)

@@ -19,7 +19,6 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 from types import FrameType
 from zoneinfo import ZoneInfo
@@ -29,19 +28,23 @@ from exporter.errors import ErrorCounts
 from exporter.expose import create_app
 from exporter.monitor import Monitor, load_baselines
 from exporter.schema import Configuration
-from exporter.traffic import FailureReason, Traffic
+from exporter.traffic import Traffic
 from exporter.views import LawView, SelfView, View
 from exporter.web import Server
-from sidecar.books import Books, total
+from sidecar.books import total
 from sidecar.channel import Channel
 from sidecar.clock import Clock
-from sidecar.decode import Decoded, Failed, Ignored, Undecodable, Unobservable, decode
+from sidecar.decode import is_stream, make_routes
 from sidecar.decode.batch import Batcher
-from sidecar.exchange import Exchange
+from sidecar.ingest import Ingest
 from sidecar.log import log
 from sidecar.logfmt import install
+from sidecar.pace import Pace
 from sidecar.plan import Plan
+from sidecar.scrapes import noting_scrapes
+from sidecar.settle import Settler
 from sidecar.words import RESTART_REASONS, Board, Tap, attach, words
+from sidecar.words import Recorder as RecorderWords
 
 READ_BYTES = 1 << 20
 """Read at once from a ring before anything else has its turn."""
@@ -51,6 +54,8 @@ every 10 ms when idle costs under 0.75 % of a core (measured at 3 ms)."""
 FLUSH_SECONDS = 0.25
 """The longest that a decoded row waits for its batch."""
 BEAT_SECONDS = 0.25
+PACE_SECONDS = 1.0
+"""How often the share that is recorded follows the processors that are used."""
 LEAST_MEMORY_BYTES = 32 << 20
 """What a recorder needs beside its code: a ring that is being read, batches, and 100 columns (15 MB)."""
 
@@ -63,25 +68,40 @@ class Recorder:
         self._board = words(attach(plan.board))
         self._clock = Clock(plan.recorder.clock)
         self._started = self._clock.now()
-        self._intercept, self._slope = self._clock.line()
-        """Of our time over the ring's; asked anew before each read."""
         self._lock = threading.Lock()
         """Held while profiles change and while a view is taken; never while bytes are read or decoded."""
         self._limits = configuration.limits
+        self._routes = make_routes(configuration)
         self._traffic = Traffic(configuration.limits.models)
         baselines = load_baselines(configuration, directory)
         self._monitor = Monitor(configuration, baselines, self._grace_seconds(), self._started)
         self._batcher = Batcher(configuration, self._monitor.known_columns)
-        self._pending: Counter[Books] = Counter()
-        """Exchanges in the batch that is being filled, by the books in which they will be recorded."""
+        self._settler = Settler(
+            configuration, self._routes, self._traffic, self._batcher, self._clock.line(), self.flush
+        )
         self._config_sha256 = configurations.fingerprint(configuration)
+        self._planned_sampling = configuration.sampling
+        budget = configuration.recorder_cpu
+        self._pace = Pace(budget, configuration.sampling) if budget is not None else None
         self._channels = [
             Channel(
-                attach(listener.channel), listener.protocol, self._limits, tap.sampling < 1.0, self._settle
+                attach(listener.channel),
+                listener.protocol,
+                self._limits,
+                tap.sampling < 1.0 or configuration.recorder_cpu is not None,
+                self._settler.exchange,
+                self._settler.message,
+                is_stream,
             )
             for tap in plan.taps
             for listener in tap.listeners
         ]
+        self.ingest = (
+            Ingest(attach(plan.ingest.memory), self._limits, self._routes, configuration.sampling)
+            if plan.ingest is not None
+            else None
+        )
+        """The second door, where it is open."""
         self._stop = False
 
     def _grace_seconds(self) -> float:
@@ -92,69 +112,33 @@ class Recorder:
         """
         return min(60.0 + 0.02 * (self._clock.rate - 1.0), 240.0)
 
-    # One exchange
-
-    def _settle(self, exchange: Exchange, heads_only: bool, books: Books) -> None:
-        """Decode *exchange* and say in *books* what became of it (as the last act, see `Channel`)."""
-        outcome = decode(exchange, self._limits)
-        kind = type(outcome)
-        if kind is Decoded and not heads_only:
-            assert isinstance(outcome, Decoded)
-            self._count(exchange, outcome.model, outcome.version, None)
-            full = self._batcher.add(outcome, self._intercept + self._slope * exchange.started)
-            self._pending[books] += 1
-            if full:
-                self.flush()
-            return
-        if isinstance(outcome, Failed):
-            self._count(exchange, outcome.model, outcome.version, outcome.reason)
-        elif isinstance(outcome, Decoded | Undecodable | Unobservable):
-            self._count(exchange, outcome.model, outcome.version, None)
-        elif outcome.reason == "unknown_dialect":
-            self._count(exchange, "", "", _failure_by_status(exchange))
-        if heads_only:
-            books.sampled_out()
-        elif isinstance(outcome, Failed):
-            books.ignored("failed")
-        elif isinstance(outcome, Undecodable):
-            books.undecodable(outcome.reason)
-        elif isinstance(outcome, Unobservable):
-            books.unobservable(outcome.reason)
-        elif isinstance(outcome, Ignored):
-            books.ignored(outcome.reason)
-
-    def _count(self, exchange: Exchange, model: str, version: str, failure: FailureReason | None) -> None:
-        self._traffic.add(
-            model,
-            version,
-            exchange.protocol,
-            (exchange.ended - exchange.started) * 1e-9,
-            exchange.request_bytes,
-            exchange.response_bytes,
-            failure,
-        )
-
     # The loop
 
     def attach(self) -> None:
         """Take up the channels where a recorder before us left them, or at their beginning."""
         board = self._board
         first = not sum(board[Board.RECORDER_RESTARTS : Board.RECORDER_RESTARTS + len(RESTART_REASONS)])
+        self._draw(self._planned_sampling)  # what a recorder before us had told is of another time
         for channel in self._channels:
             lost = channel.attach(first=first)
             if lost:
                 log("warning", "exchanges were under way when the last recorder ended", count=lost)
+        if self.ingest is not None and (lost := self.ingest.attach(first)):
+            log("warning", "events were waiting when the last recorder ended", count=lost)
+
+    def _draw(self, share: float) -> None:
+        """Tell the taps which share of exchanges to draw."""
+        for channel in self._channels:
+            channel.words[RecorderWords.SAMPLING] = int(share * (1 << 32))
 
     def flush(self) -> None:
         """Put the pending batch into the profiles, then into the books."""
-        if not self._pending:
+        if not self._settler.pending:
             return
         with self._lock:
             for rows in self._batcher.flush():
                 self._monitor.record(rows)
-        pending, self._pending = self._pending, Counter()
-        for books, count in pending.items():
-            books.recorded(count)
+        self._settler.settled()
 
     def run(self) -> None:
         """Read, record and judge until asked to stop, then read what is left and stop."""
@@ -163,10 +147,13 @@ class Recorder:
         # Simulated time flies: a batch must be in the profiles before its hour is judged.
         flush_seconds = min(FLUSH_SECONDS, 60.0 / self._clock.rate)
         next_flush = next_beat = 0.0
+        paced, used = time.monotonic(), time.process_time()
         while True:
             stopping = self._stop
-            self._intercept, self._slope = self._clock.line()
+            self._settler.line = self._clock.line()
             read = sum(channel.read(READ_BYTES) for channel in self._channels)
+            if self.ingest is not None:
+                read += self._take_in(self.ingest, stopping)
             now = time.monotonic()
             if now >= next_flush:
                 self.flush()
@@ -174,10 +161,17 @@ class Recorder:
                 with self._lock:
                     self._monitor.tick(self._clock.now())
             if now >= next_beat:
+                for channel in self._channels:
+                    channel.words[RecorderWords.IN_FLIGHT] = channel.in_flight
                 self._board[Board.RECORDER_HEARTBEAT] = time.monotonic_ns()
                 next_beat = now + BEAT_SECONDS
                 if lifeline.poll(0):  # the supervisor is gone
                     return
+                if self._pace is not None and now - paced >= PACE_SECONDS:
+                    now_used = time.process_time()
+                    share = self._pace.update(now_used - used, now - paced)
+                    paced, used = now, now_used
+                    self._draw(share)
             if not read:
                 if stopping:
                     self.flush()
@@ -185,6 +179,20 @@ class Recorder:
                 time.sleep(IDLE_SECONDS)
             elif read < 64:
                 time.sleep(BUSY_SECONDS)
+
+    def _take_in(self, ingest: Ingest, stopping: bool) -> int:
+        """Settle what came in by the second door; returns how many exchanges."""
+        if stopping:
+            ingest.close()
+        exchanges = ingest.drain()
+        for exchange in exchanges:
+            try:
+                self._settler.exchange(exchange, exchange.heads_only, ingest.books, ingest.routes)
+            except Exception:  # as in `Channel`: costs this exchange, which is not settled yet
+                ingest.faults += 1
+                ingest.books.dropped("fault")
+        ingest.expire()
+        return len(exchanges)
 
     def ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         """Signal handler: end once the ring is read."""
@@ -207,6 +215,8 @@ class Recorder:
         found: dict[str, list[LawView]] = {}
         for channel in self._channels:
             found.setdefault(channel.protocol, []).append(channel.books.view(channel.in_flight))
+        if self.ingest is not None:
+            found["ingest"] = [self.ingest.view()]
         return found
 
     def _about(self, now: float) -> SelfView:
@@ -220,6 +230,7 @@ class Recorder:
             started=self._started,
             upstream_up=bool(board[Board.UPSTREAM_UP]),
             recorder_up=True,
+            sampling=self._pace.share if self._pace is not None else self._planned_sampling,
             recorder_restarts={
                 reason: board[Board.RECORDER_RESTARTS + number]
                 for number, reason in enumerate(RESTART_REASONS)
@@ -235,20 +246,14 @@ class Recorder:
             late_rows=self._monitor.late_rows,
             layouts_dropped=self._batcher.columns_refused + self._batcher.models_refused,
             errors={
-                "follow": sum(channel.faults for channel in self._channels),
+                "follow": sum(channel.faults for channel in self._channels)
+                + (self.ingest.faults if self.ingest is not None else 0),
                 "copy": sum(page[Tap.COPY_ERRORS] for page in pages),
                 **self._monitor.errors,
             },
             config_sha256=self._config_sha256,
+            ingest_events=self.ingest.pairs.events() if self.ingest is not None else {},
         )
-
-
-def _failure_by_status(exchange: Exchange) -> FailureReason | None:
-    if exchange.closed:
-        return "closed"
-    if exchange.status >= 500:
-        return "server_error"
-    return "client_error" if exchange.status >= 400 else None
 
 
 def limit_memory(limit: int) -> None:
@@ -290,9 +295,13 @@ def main(arguments: list[str]) -> None:
         timezone=ZoneInfo(configuration.timezone),
         errors=errors,
     )
-    server = Server(app, host, port, web, errors=errors, listening=listening)
+    noted = noting_scrapes(app, words(attach(plan.board)))
+    server = Server(noted, host, port, web, errors=errors, listening=listening)
     recorder.attach()  # before anybody can read the books
     server.start()
+    if plan.ingest is not None and recorder.ingest is not None:
+        web = Path(plan.ingest.web_configuration) if plan.ingest.web_configuration else None
+        recorder.ingest.start(socket.socket(fileno=plan.ingest.listener), web, errors)
     board = words(attach(plan.board))
     board[Board.RECORDER_READY] = 1
     log("info", "recording", pid=os.getpid())
@@ -309,6 +318,8 @@ def main(arguments: list[str]) -> None:
     except Exception:  # the supervisor replaces us
         logging.getLogger("modelmeter").exception("the recorder ends by a fault of its own")
         status = 1
+    if recorder.ingest is not None:
+        recorder.ingest.stop()
     server.stop()
     sys.stderr.flush()
     # Without the interpreter's own end: nanobind, under datasketches, would print a line for each sketch

@@ -2,11 +2,17 @@
 
 Promises: the writer never waits and makes no system call; a full ring refuses the record and says so;
 what was put is read once, whole and in order; the ring survives the death of either side.
-Refuses: more than one writer or one reader. Bytes are bounded by construction: the ring's size.
+Refuses: more than one writer or one reader.
 
-The order of stores matters: a record is written before HEAD moves past it. x86-64 keeps that order; on
-arm64 Python offers no barrier, and the recorder would have to check a sequence number per record
-(measured prototypes and this caveat: docs/decisions.md).
+Bounded in bytes and in entries by construction: *size* bytes, and as the smallest record takes 24, at most
+size / 24 records (349,525 in the default 8 MiB). What one connection can take of that is bounded where its
+exchanges begin: none does below an eighth free, fewer and fewer do below a half (`sidecar.draws`), and of
+each at most its cap is copied of each run of bytes, itself at most an eighth of the ring. So a connection
+that sends much has its exchanges shed like all others, and one that is under way can fill what is left by
+its cap, and by 24 bytes for each read beyond it (`sidecar.copier`, `sidecar.frames`).
+
+The order of stores matters: a record is written before HEAD moves past it. x86-64 keeps stores, and loads,
+in order; other machines get a fence at each (`sidecar.order`).
 
 A record is a header of 24 bytes, then the payload, padded to 8 bytes. A record that would cross the
 end of the ring is preceded by padding up to the end, so that the reader always has one contiguous view.
@@ -20,6 +26,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
+from sidecar.order import ordered
 from sidecar.words import PAGE, Recorder, Tap, words
 
 HEADER = struct.Struct("<IIQIBBH")
@@ -66,8 +73,9 @@ BOUNDARY = 16
 # Plain integers and functions: a member of an IntEnum costs 70 ns in Python 3.11, and `RingWriter.put` would
 # look up seven (an exchange copied: 2.25 µs with them, 1.42 without).
 _HEAD, _SEQUENCE, _COPIED, _TAIL = int(Tap.HEAD), int(Tap.SEQUENCE), int(Tap.COPIED), int(Recorder.TAIL)
-_NEXT_HEAD, _NEXT_COPIED = int(Tap.NEXT_HEAD), int(Tap.NEXT_COPIED)
+_NEXT_COPIED = int(Tap.NEXT_COPIED)
 _HEADER_SIZE = HEADER.size
+_ROUND_UP = _HEADER_SIZE + 7
 _pack_into = HEADER.pack_into
 
 
@@ -95,7 +103,7 @@ class RingWriter:
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
-        page = self._words = words(memory)
+        page = self._words = ordered(words(memory))
         self._data = memoryview(memory)[PAGE:]
         self.size = len(self._data)
         self._mask = self.size - 1
@@ -104,30 +112,32 @@ class RingWriter:
         # Ours alone to change, so they are kept here and only written there.
         self.head = page[_HEAD]
         self._copied = page[_COPIED]
-        self._sequence = page[_SEQUENCE]
-        if self._sequence & 1:
+        sequence = page[_SEQUENCE]
+        if sequence & 1:
             # A tap before us died between two stores of `put`. Its record was written whole: it is put now.
-            self.head, self._copied = page[_NEXT_HEAD], page[_NEXT_COPIED]
-            page[_COPIED], page[_HEAD] = self._copied, self.head
-            self._sequence += 1
-            page[_SEQUENCE] = self._sequence
-        self._end = page[_TAIL] + self.size
+            self.head, self._copied = sequence - 1, page[_NEXT_COPIED]
+            page[_COPIED] = self._copied
+            page[_HEAD] = page[_SEQUENCE] = self.head
+        self.end = page[_TAIL] + self.size
         """How far HEAD may go; TAIL is read again only where this matters."""
 
     def free(self) -> int:
         """Bytes that can still be put."""
-        self._end = self._words[_TAIL] + self.size
-        return self._end - self.head
+        self.end = self._words[_TAIL] + self.size
+        return self.end - self.head
 
     def put(
         self, kind: int, flags: int, connection: int, time: int, size: int, payload: bytes | memoryview
     ) -> bool:
-        """Put one record; False when it does not fit (nothing is written then)."""
+        """Put one record; False when it does not fit (nothing is written then).
+
+        With `START` it counts *size* exchanges, or one if *size* is 0.
+        """
         length = len(payload)
-        need = (_HEADER_SIZE + length + 7) & ~7
+        need = length + _ROUND_UP & -8
         head = self.head
         at = head & self._mask
-        if at + need > self.size or head + need > self._end:
+        if at + need > self.size or head + need > self.end:
             room = self.size - at
             if (need if need <= room else room + need) > self.free():
                 return False
@@ -135,20 +145,18 @@ class RingWriter:
                 _PAD.pack_into(self._data, at, room - _PAD.size, _PAD_CONNECTION)
                 head += room
                 at = 0
-        _pack_into(self._data, at, length, connection, time, size, kind, flags, 0)
+        data = self._data
+        _pack_into(data, at, length, connection, time, size, kind, flags, 0)
         at += _HEADER_SIZE
-        self._data[at : at + length] = payload
+        data[at : at + length] = payload
         self.head = head = head + need
         page = self._words
         if flags & START:
-            self._copied += 1
-            self._sequence += 2
-            page[_NEXT_HEAD] = head
-            page[_NEXT_COPIED] = self._copied
-            page[_SEQUENCE] = self._sequence - 1
-            page[_COPIED] = self._copied
+            self._copied = page[_NEXT_COPIED] = copied = self._copied + (size or 1)
+            page[_SEQUENCE] = head | 1
+            page[_COPIED] = copied
             page[_HEAD] = head
-            page[_SEQUENCE] = self._sequence
+            page[_SEQUENCE] = head
         else:
             page[_HEAD] = head
         return True
@@ -158,7 +166,7 @@ class RingReader:
     """The recorder's end; attaching at the present head leaves what was unread to `unread_at_attach`."""
 
     def __init__(self, memory: mmap.mmap) -> None:
-        self._words = words(memory)
+        self._words = ordered(words(memory))
         self._data = memoryview(memory)[PAGE:]
         self.size = len(self._data)
         self._mask = self.size - 1

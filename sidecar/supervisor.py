@@ -19,12 +19,13 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 
+from sidecar.drain import Drain, Phase
 from sidecar.health import HealthServer
 from sidecar.log import log
 from sidecar.plan import Plan
-from sidecar.words import RESTART_REASONS, Board, Tap, attach, words
+from sidecar.words import RESTART_REASONS, Board, Recorder, Tap, attach, words
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 TICK_SECONDS = 0.25
 STARTUP_SECONDS = 60.0
 """A recorder that has never beaten is given this long: imports from a cold disk take seconds."""
@@ -38,8 +39,14 @@ STEADY_SECONDS = 60.0
 KILL_SECONDS = 2.0
 """How long a process of ours may take to end after SIGTERM."""
 SERVER_KILL_SECONDS = 10.0
-"""How long the model server may take. With 15 s of draining and 2 s each for tap and recorder all of it is
-29 s, within Kubernetes' default grace period of 30."""
+"""How long the model server may take, if running requests and the last scrape have left it so much."""
+END_SECONDS = 3.0
+"""What the end has after the window and the running requests, if they took all of their time: with 15 s and
+10 s it is 28 s in all, within Kubernetes' default grace period of 30. What they left is the end's as well."""
+SETTLE_SECONDS = 0.5
+"""From a copied byte to the number in /metrics: rows wait up to 0.25 s for their batch."""
+STALE_BEATS_SECONDS = 1.0
+"""The recorder beats every 0.25 s; one silent for longer does not know what is in flight."""
 
 RECORDER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",  # the web server's threads share two heaps: 10 MB less
@@ -133,6 +140,13 @@ class Supervisor:
         self.killed_for = ""
         self.last_beat = 0
         self.cpu_at_beat = 0.0
+        self.drain = Drain(plan.drain_seconds, plan.finish_seconds)
+        self.phase = Phase.SERVING
+        self.found_ready = False
+        """A probe has been told that traffic may be sent here."""
+        self.moved = 0
+        self.moved_at = 0
+        """Monotonic nanoseconds at which bytes were last seen to have passed."""
         self.stopping = False
         self.upstreams = sorted(
             {
@@ -151,12 +165,13 @@ class Supervisor:
 
     def ready(self) -> str | None:
         """Why no traffic should be sent here, or None."""
-        if self.stopping:
+        if self.stopping or self.drain.begun:
             return "draining"
         if reason := self.healthy():
             return reason
         if not self.board[Board.UPSTREAM_UP]:
             return "the model server does not accept connections"
+        self.found_ready = True
         return None
 
     # The life of the sidecar
@@ -182,19 +197,18 @@ class Supervisor:
                 child.start()
             log("info", "started", taps=len(self.taps), around=self.server is not None)
             while True:
-                caught = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
-                if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
-                    return self._stop(drain=caught.si_signo == signal.SIGTERM)
-                if caught is not None and caught.si_signo == signal.SIGHUP and self.server is not None:
-                    self.server.signal(signal.SIGHUP)
+                if self._signalled():
+                    return self._stop(patient=False)
                 self._reap()
                 if self.server is not None and self.server.status is not None:
                     log("warning", "the model server has ended", status=exit_status(self.server.status))
                     status = exit_status(self.server.status)
-                    self._stop(drain=False)
+                    self._stop(patient=False)
                     return status
                 self._watch_recorder()
                 self._restart()
+                if self._drained() and self.drain.ending:
+                    return self._stop(patient=True)
         finally:
             for child in self.processes:
                 child.signal(signal.SIGKILL)
@@ -239,6 +253,8 @@ class Supervisor:
     def _restart(self) -> None:
         now = time.monotonic()
         for child in (*self.taps, self.recorder):
+            if child is not self.recorder and not self.listeners:
+                continue  # its door is closed for good
             if child.pid is None and now >= child.again_at:
                 if child is self.recorder:
                     self.board[Board.RECORDER_HEARTBEAT] = 0
@@ -299,32 +315,101 @@ class Supervisor:
     def _open_connections(self) -> int:
         return sum(page[Tap.CONNECTIONS_OPENED] - page[Tap.CONNECTIONS_CLOSED] for page in self.pages)
 
-    def _stop(self, *, drain: bool) -> int:
-        """End in order: readiness, running requests, tap, server, recorder (which reads what is left)."""
+    def _signalled(self) -> bool:
+        """Take one signal, or a tick of time; whether to end at once."""
+        caught = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
+        if caught is None:
+            return False
+        if caught.si_signo == signal.SIGHUP and self.server is not None:
+            self.server.signal(signal.SIGHUP)
+        if caught.si_signo in (signal.SIGTERM, signal.SIGUSR1):
+            if self.drain.ending and caught.si_signo == signal.SIGTERM:
+                return True  # asked twice
+            self._drain(end=caught.si_signo == signal.SIGTERM)
+        return caught.si_signo == signal.SIGINT
+
+    def _drain(self, *, end: bool) -> None:
+        """Leave the service, and *end* once that is done."""
+        now = time.monotonic()
+        if not self.drain.begun:
+            known = self.found_ready or any(page[Tap.CONNECTIONS_OPENED] for page in self.pages)
+            self.drain.begin(now, known=known)
+            log("info", "draining", connections=self._open_connections(), window=known)
+        if end:
+            self.drain.end(now)
+        self._drained()
+
+    def _drained(self) -> bool:
+        """Note what moves, and tell the taps and `modelmeter drain` the phase; whether we are drained."""
+        moved = sum(
+            page[Tap.HEAD] + page[Tap.DROPPED_PRESSURE] + page[Tap.DROPPED_FAULT] for page in self.pages
+        )
+        if moved != self.moved:
+            self.moved, self.moved_at = moved, time.monotonic_ns()
+        if not self.drain.begun:
+            return False
+        phase = self.drain.phase(time.monotonic(), self._in_flight(), self._open_connections())
+        if phase is not self.phase:
+            self.phase = phase
+            if phase is Phase.CLOSING:
+                self._close_listeners()
+            self.board[Board.DRAINING] = phase
+            if phase is Phase.DRAINED:
+                log("info", "drained", connections=self._open_connections(), in_flight=self._in_flight())
+        return phase is Phase.DRAINED
+
+    def _in_flight(self) -> int:
+        """Requests or connections on which something may be under way: never fewer than there are."""
+        beat = self.board[Board.RECORDER_HEARTBEAT]
+        fresh = self.recorder.pid is not None and time.monotonic_ns() - beat < STALE_BEATS_SECONDS * 1e9
+        found = 0
+        for page in self.pages:
+            connections = page[Tap.CONNECTIONS_OPENED] - page[Tap.CONNECTIONS_CLOSED]
+            if fresh and page[Recorder.TAIL] == page[Tap.HEAD]:
+                connections = min(connections, max(page[Tap.BUSY], page[Recorder.IN_FLIGHT]))
+            found += connections
+        return found
+
+    def _stop(self, *, patient: bool) -> int:
+        """End in order: tap, server, recorder (which reads what is left and, if *patient*, is scraped)."""
         self.stopping = True
-        self.board[Board.DRAINING] = 1
-        log("info", "stopping", drain=drain, connections=self._open_connections())
-        if drain:
-            deadline = time.monotonic() + self.plan.drain_seconds
-            while time.monotonic() < deadline and self._open_connections() > 0:
-                caught = signal.sigtimedwait(SIGNALS, TICK_SECONDS)
-                if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
-                    break  # asked twice: at once
-                self._reap()
-                self._watch_recorder()
-                self._restart()
-        for descriptor in self.listeners:
-            os.close(descriptor)  # or clients would wait in the backlog until we end
+        self.board[Board.DRAINING] = Phase.CLOSING
+        log("info", "stopping", patient=patient, connections=self._open_connections())
+        self._close_listeners()
         for tap in self.taps:
             tap.signal(signal.SIGTERM)
         self._await(self.taps, KILL_SECONDS)
+        deadline = (
+            self.drain.patience_end + END_SECONDS if patient else time.monotonic() + SERVER_KILL_SECONDS
+        )
         if self.server is not None:
             self.server.signal(signal.SIGTERM)
-            self._await((self.server,), SERVER_KILL_SECONDS)
+        if patient:
+            self._await_last_scrape(min(deadline, time.monotonic() + self.plan.last_scrape_seconds))
+        if self.server is not None:
+            self._await((self.server,), min(max(deadline - time.monotonic(), 1.0), SERVER_KILL_SECONDS))
         self.recorder.signal(signal.SIGTERM)
         self._await((self.recorder,), KILL_SECONDS)
         log("info", "stopped")
         return 0
+
+    def _close_listeners(self) -> None:
+        """Refuse new connections from now on; without this clients would wait in the backlog until we end."""
+        while self.listeners:
+            os.close(self.listeners.pop())
+
+    def _await_last_scrape(self, deadline: float) -> None:
+        """Wait until a scrape has shown the last numbers, if anybody has ever scraped."""
+        settled = self.moved_at + int(SETTLE_SECONDS * 1e9)
+        while 0 < self.board[Board.LAST_SCRAPE] < settled and self.recorder.pid is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                log("info", "the last exchanges are in no scrape")
+                return
+            caught = signal.sigtimedwait(SIGNALS, min(left, 0.05))
+            if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
+                return
+            self._reap()
 
     def _await(self, children: Iterable[Child], seconds: float) -> None:
         """Wait until *children* have ended, and kill those that have not by then."""

@@ -5,7 +5,7 @@ Rule 2: readers may see a word a moment late, never torn: aligned 8-byte stores 
 arm64. Rule 3: nothing here parses, allocates or waits.
 
 Two kinds of page exist: one at the head of each tap's channel (`Tap`, `Recorder`), and one board for the
-whole sidecar (`Board`), written by the supervisor, but for the heartbeat.
+whole sidecar (`Board`), written by the supervisor, but for what its words say of the recorder.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ class Tap(IntEnum):
     HEAD = 0
     """Bytes ever put into the ring."""
     SEQUENCE = 1
-    """Odd while HEAD and COPIED are being changed together (a seqlock, for a recorder that attaches)."""
+    """HEAD as of when an exchange last began; one more than HEAD is about to become (so odd, which HEAD never
+    is) while HEAD and COPIED are being changed together: a seqlock, for a recorder that attaches."""
     COPIED = 2
     """Exchanges begun in the ring."""
     DROPPED_PRESSURE = 3
-    """Exchanges not begun in the ring because less than an eighth of it was free."""
+    """Exchanges not begun in the ring, because it was filling up (`sidecar.draws`)."""
     CONNECTIONS_OPENED = 4
     CONNECTIONS_CLOSED = 5
     UPSTREAM_CONNECTS = 6
@@ -40,9 +41,10 @@ class Tap(IntEnum):
     """Faults of ours after which a connection is forwarded without a copy."""
     DROPPED_FAULT = 11
     """Exchanges seen on a connection that is forwarded without a copy after a fault of ours."""
-    NEXT_HEAD = 12
-    """What HEAD and COPIED are about to become: what a killed tap began the next one completes."""
     NEXT_COPIED = 13
+    """What COPIED is about to become: what a killed tap began the next one completes."""
+    BUSY = 16
+    """Connections on which something may be under way, counted while the sidecar drains only."""
 
 
 class Recorder(IntEnum):
@@ -60,6 +62,11 @@ class Recorder(IntEnum):
     UNOBSERVABLE = 192
     IGNORED = 224
     END = 256
+    """End of the words of the conservation law."""
+    SAMPLING = 257
+    """Share of exchanges to be recorded, times 2³²; 0: not set, as planned. Never more than was planned."""
+    IN_FLIGHT = 258
+    """Requests begun and not answered, of those that are followed, at the recorder's last beat."""
 
 
 class Board(IntEnum):
@@ -69,11 +76,28 @@ class Board(IntEnum):
     """Monotonic nanoseconds; the recorder writes it, the supervisor's watchdog reads it."""
     RECORDER_READY = 1
     """1 while /metrics is served; the recorder sets it, the supervisor clears it."""
+    LAST_SCRAPE = 2
+    """Monotonic nanoseconds of the moment that the last scrape of /metrics showed; 0: there never was one."""
     RECORDER_RESTARTS = 8
     """First of the words for `RESTART_REASONS`."""
     UPSTREAM_UP = 16
     TAP_RESTARTS = 17
     DRAINING = 18
+    """A `sidecar.drain.Phase`."""
+
+
+class Door(IntEnum):
+    """Words of `sidecar.ingest`, in the page of its books, beside those of `Tap.COPIED` and `Recorder`: the
+    recorder's process writes all of that page."""
+
+    EVENTS = 320
+    """First of the words for `sidecar.ingest.pairs.EVENT_RESULTS`."""
+
+
+DOOR_UNITS = 32_768
+"""Exchanges of `sidecar.ingest` that are known to have been counted: at 1,000 a second, of half a minute."""
+DOOR_BYTES = PAGE + 8 * DOOR_UNITS
+"""The page of `Door`, then a ring of their numbers."""
 
 
 RESTART_REASONS = ("exit", "hang", "memory")

@@ -9,7 +9,10 @@ import click
 import pytest
 
 from exporter.metrics import METRICS
+from exporter.schema import Configuration
 from sidecar.cli import main
+from sidecar.decode import is_stream, make_routes
+from sidecar.decode.calls import CALLS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -71,3 +74,27 @@ def test_no_page_names_a_path_of_a_machine() -> None:
     assert [
         str(page) for page in PAGES if re.search(r"(?<![\w.])/(?:work|root|home)/", page.read_text())
     ] == []
+
+
+ROW = re.compile(r"^\| `(/[^`]+)` \|.*\| \[(\w+)\.py\]", re.MULTILINE)
+
+
+def test_the_table_of_dialects_names_what_reads_each_path_and_leaves_none_out() -> None:
+    rows = dict(ROW.findall((ROOT / "docs/dialects.md").read_text(encoding="utf-8")))
+    routes = make_routes(Configuration())
+    read_by = {}
+    for path in rows:
+        call = CALLS.get(path.encode())
+        place = routes.find(path.encode(), b"application/json")
+        if call is not None:
+            read_by[path] = call.read.__module__
+        elif is_stream(path.encode()):
+            read_by[path] = is_stream.__module__
+        else:
+            assert place is not None, path
+            dialect = getattr(place.dialect, "func", place.dialect)
+            read_by[path] = dialect.__module__
+    assert read_by == {path: f"sidecar.decode.{module}" for path, module in rows.items()}
+    known = {getattr(route.dialect, "func", route.dialect).__module__ for route in routes.rows}
+    known |= {call.read.__module__ for call in CALLS.values()} | {is_stream.__module__}
+    assert known == set(read_by.values())

@@ -37,24 +37,56 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     ),
     "exporter.traffic": (set(), {"exporter.views"}, IO),
     # The readers of the wire
-    "sidecar.wire": ({"httptools"}, {"sidecar.exchange"}, IO),
+    "sidecar.wire": ({"hpack", "httptools"}, {"sidecar.exchange"}, IO),
     "sidecar.exchange": ({"msgspec"}, set(), IO),
     # The tap and the supervisor
     "sidecar.words": (set(), set(), {"socket", "asyncio"}),
-    "sidecar.ring": (set(), {"sidecar.words"}, IO),
+    "sidecar.order": (set(), {"sidecar.words"}, IO - {"threading"}),  # its lock, as a fence
+    "sidecar.ring": (set(), {"sidecar.order", "sidecar.words"}, IO),
+    "sidecar.draws": (set(), {"sidecar.ring", "sidecar.words"}, IO),
+    "sidecar.frames": (set(), {"sidecar.draws", "sidecar.ring", "sidecar.words"}, IO),
     "sidecar.plan": (set(), set(), IO),
-    "sidecar.copier": (set(), {"sidecar.ring", "sidecar.words"}, IO),
-    "sidecar.tap": ({"uvloop"}, {"sidecar.copier", "sidecar.plan", "sidecar.ring", "sidecar.words"}, set()),
+    "sidecar.copier": (
+        set(),
+        {"sidecar.draws", "sidecar.frames", "sidecar.ring", "sidecar.words"},
+        IO,
+    ),
+    "sidecar.pace": (set(), set(), IO),
+    "sidecar.drain": (set(), set(), IO),
+    "sidecar.tls": (set(), {"sidecar.log", "sidecar.plan"}, {"asyncio", "socket", "logging"}),
+    "sidecar.tap": (
+        {"uvloop"},
+        {
+            *("sidecar.copier", "sidecar.drain", "sidecar.log", "sidecar.plan", "sidecar.ring"),
+            *("sidecar.tls", "sidecar.words"),
+        },
+        set(),
+    ),
+    "sidecar.client": (set(), set(), {"asyncio", "logging"}),
+    "sidecar.ingest": (
+        {"msgspec"},
+        {
+            *("exporter.errors", "exporter.schema", "exporter.views", "exporter.web"),
+            *("sidecar.books", "sidecar.decode", "sidecar.exchange", "sidecar.words"),
+        },
+        {"asyncio", "subprocess"},
+    ),
     "sidecar.health": (set(), set(), set()),
     "sidecar.log": (set(), set(), {"logging"}),
     "sidecar.supervisor": (
         set(),
-        {"sidecar.health", "sidecar.log", "sidecar.plan", "sidecar.words"},
+        {"sidecar.drain", "sidecar.health", "sidecar.log", "sidecar.plan", "sidecar.words"},
         {"asyncio", "logging"},
     ),
 }
 
-ONE_IMPORTER = {"datasketches": "exporter.sketch", "httptools": "sidecar.wire", "uvloop": "sidecar.tap"}
+ONE_IMPORTER = {
+    "datasketches": "exporter.sketch",
+    "google.protobuf": "sidecar.decode",
+    "hpack": "sidecar.wire",
+    "httptools": "sidecar.wire",
+    "uvloop": "sidecar.tap",
+}
 
 
 def module_name(path: Path) -> str:
@@ -136,6 +168,8 @@ def test_a_library_has_one_importer(library: str) -> None:
         ),
         ("sidecar.recorder", {"scipy", "pyarrow", "rich", "pandas", "uvloop"}),
         ("sidecar.cli", {"numpy", "scipy", "pyarrow", "rich", "flask"}),
+        ("sidecar.client", {"numpy", "msgspec", "asyncio", "logging", "sidecar.decode", "exporter"}),
+        ("sidecar", {"sidecar.client", "http", "threading"}),
         ("exporter", {"numpy", "flask", "requests"}),
     ],
 )

@@ -1,9 +1,8 @@
-"""Envoy as an HTTP proxy with one worker."""
+"""Envoy as a proxy of HTTP/1.1 or HTTP/2 with one worker."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from bench.processes import BenchError, Process, free_port, wait_for
@@ -17,7 +16,7 @@ def _address(port: int) -> dict[str, object]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def configuration(port: int, upstream: int) -> dict[str, object]:
+def configuration(port: int, upstream: int, *, h2: bool = False) -> dict[str, object]:
     """Envoy's bootstrap: one listener, one route, one cluster, no access log, no admin interface."""
     types = "type.googleapis.com/envoy.extensions"
     manager = {
@@ -47,6 +46,14 @@ def configuration(port: int, upstream: int) -> dict[str, object]:
         "connect_timeout": "5s",
         "load_assignment": {"cluster_name": "model", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
+    if h2:
+        options = {
+            "@type": f"{types}.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}},
+        }
+        cluster["typed_extension_protocol_options"] = {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+        }
     listener = {"name": "clients", "address": _address(port), "filter_chains": [{"filters": chain}]}
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
@@ -58,14 +65,15 @@ def find() -> str:
     return str(COMMAND)
 
 
-def start(directory: Path, upstream: int) -> tuple[Process, int]:
-    """Envoy before *upstream*, and its port."""
+def start(directory: Path, upstream: int, *, h2: bool = False) -> tuple[Process, int]:
+    """Envoy before *upstream*, over HTTP/2 on both sides when *h2*, and its port."""
     port = free_port()
-    file = directory / "envoy.json"
-    file.write_text(json.dumps(configuration(port, upstream)))
+    kind = "h2" if h2 else "http"
+    file = directory / f"envoy-{kind}.json"
+    file.write_text(json.dumps(configuration(port, upstream, h2=h2)))
     # A base id of its own: two Envoys of one machine otherwise fight over a shared memory region.
-    base_id = str(os.getpid() % 1_000_000 + 1)
+    base_id = str(port)
     options = ["--concurrency", "1", "--base-id", base_id, "--log-level", "error"]
-    process = Process("Envoy http", [find(), "-c", str(file), *options], directory)
+    process = Process(f"Envoy {kind}", [find(), "-c", str(file), *options], directory)
     wait_for(port, process)
     return process, port

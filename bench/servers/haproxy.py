@@ -1,4 +1,4 @@
-"""HAProxy in http and in tcp mode: two processes of one thread each."""
+"""HAProxy in http mode (HTTP/1.1 or HTTP/2 on both sides) and in tcp mode: processes of one thread each."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ defaults
   timeout server 60s
   timeout connect 5s
 frontend clients
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port} backlog 4096{proto}
   default_backend model
 backend model
-  server model 127.0.0.1:{upstream}
+  server model 127.0.0.1:{upstream}{proto}
 """
 
 
-def start(directory: Path, upstream: int, mode: Literal["http", "tcp"]) -> tuple[Process, int]:
+def start(directory: Path, upstream: int, mode: Literal["http", "tcp", "h2"]) -> tuple[Process, int]:
     """HAProxy before *upstream*, and its port."""
     port = free_port()
     file = directory / f"haproxy-{mode}.cfg"
-    file.write_text(CONFIGURATION.format(mode=mode, port=port, upstream=upstream))
+    settings = {"mode": "http", "proto": " proto h2"} if mode == "h2" else {"mode": mode, "proto": ""}
+    file.write_text(CONFIGURATION.format(port=port, upstream=upstream, **settings))
     process = Process(f"HAProxy {mode}", [find("haproxy"), "-db", "-f", str(file)], directory)
     wait_for(port, process)
     return process, port

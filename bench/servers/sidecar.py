@@ -67,34 +67,64 @@ def read_books(text: str) -> Books:
     return Books(**{name: int(value) for name, value in sums.items()})
 
 
+def read_sum(text: str, name: str) -> int:
+    """The series of metric *name* in a scrape, added up.
+
+    >>> read_sum('rows_total{model="m"} 7.0', "rows_total")
+    7
+    """
+    found = (line.rpartition(" ") for line in text.splitlines() if line.partition("{")[0] == name)
+    return int(sum(float(value) for _, _, value in found))
+
+
 class Sidecar:
     """One running sidecar before *upstream*; *flags* are added to its command line."""
 
     def __init__(
-        self, name: str, directory: Path, upstream: int, configuration: Path, flags: Sequence[str] = ()
+        self,
+        name: str,
+        directory: Path,
+        upstream: int,
+        configuration: Path,
+        flags: Sequence[str] = (),
+        protocol: str = "http",
     ) -> None:
         self.port, self.metrics_port = free_port(), free_port()
         command = [
             modelmeter(),
             "sidecar",
-            *("--listen", f"http=127.0.0.1:{self.port}", "--upstream", f"http=127.0.0.1:{upstream}"),
+            *("--listen", f"{protocol}=127.0.0.1:{self.port}"),
+            *("--upstream", f"{protocol}=127.0.0.1:{upstream}"),
             *("--metrics-listen", f"127.0.0.1:{self.metrics_port}", "--health-listen", "none"),
-            *("--config", str(configuration), "--taps", "1", "--drain-seconds", "0"),
+            *(
+                "--config",
+                str(configuration),
+                "--taps",
+                "1",
+                "--drain-seconds",
+                "0",
+                "--last-scrape-seconds",
+                "0",
+            ),
             # A recorder that is stopped on purpose, here and while others are measured, is not replaced.
             *("--recorder-timeout", "3600"),
             *flags,
         ]
         self.process = Process(name, command, directory)
         self.name = name
+        self.rows = 0
+        """Rows that had been recorded when `books` was last called, and recorders replaced."""
+        self.restarts = 0
         try:
             wait_for(self.port, self.process)
-            self.pids = self._find_pids()
+            self.pids = self.find_pids()
             self.scrape()
         except BaseException:
             self.process.end()
             raise
 
-    def _find_pids(self) -> dict[str, int]:
+    def find_pids(self) -> dict[str, int]:
+        """The pid of each of its processes, by role."""
         deadline = time.monotonic() + 20
         while True:
             pids = {"supervisor": self.process.pid}
@@ -126,7 +156,10 @@ class Sidecar:
         """The books once everything is settled, and whether the law holds."""
         deadline = time.monotonic() + SETTLED_SECONDS
         while True:
-            books = read_books(self.scrape()[0])
+            text = self.scrape()[0]
+            books = read_books(text)
+            self.rows = read_sum(text, "modelmeter_rows_recorded_total")
+            self.restarts = read_sum(text, "modelmeter_recorder_restarts_total")
             if not books.holds:
                 raise BenchError(f"{self.name}: the conservation law does not hold: {books}")
             if not books.unsettled:

@@ -64,7 +64,13 @@ def cost(column: ColumnView) -> Cost:
 
 def fixed(view: View) -> int:
     """At most as many series as *view* gives beside its columns."""
-    per_traffic = 4 + len(metrics.FAILURE.values) + len(metrics.REQUEST_DURATION.buckets) + 3
+    per_traffic = (
+        4
+        + len(metrics.TOKEN.values)
+        + len(metrics.FAILURE.values)
+        + len(metrics.REQUEST_DURATION.buckets)
+        + 3
+    )
     losses = sum(
         len(law.dropped) + len(law.undecodable) + len(law.unobservable) + len(law.ignored) for law in view.law
     )
@@ -78,6 +84,7 @@ def fixed(view: View) -> int:
         + ourselves
         + len(PLACES)
         + len(view.about.errors)
+        + len(view.about.ingest_events)
     )
 
 

@@ -18,6 +18,7 @@ def collect(scrape: Scrape) -> Iterable[Family]:
         (metrics.RECORDER_UP, int(about.recorder_up)),
         (metrics.TAP_RESTARTS, about.tap_restarts),
         (metrics.UPSTREAM_FAILURES, about.upstream_failures),
+        (metrics.SAMPLING, about.sampling),
         (metrics.RECORDER_START, about.started),
         (metrics.RECORDER_QUEUE, about.queue_bytes),
         (metrics.RECORDER_QUEUE_CAPACITY, about.queue_capacity_bytes),
@@ -32,6 +33,9 @@ def collect(scrape: Scrape) -> Iterable[Family]:
         family = metric.family()
         family.add(value)
         yield family
+    events = metrics.INGEST_EVENTS.family()
+    for result, count in about.ingest_events.items():
+        events.add(count, result)
     restarts = metrics.RECORDER_RESTARTS.family()
     for reason, count in about.recorder_restarts.items():
         restarts.add(count, reason)
@@ -45,4 +49,4 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     build.add(1, __version__, platform.python_version())
     config = metrics.CONFIG_INFO.family()
     config.add(1, about.config_sha256)
-    yield from (restarts, dropped, errors, build, config)
+    yield from (events, restarts, dropped, errors, build, config)

@@ -1,4 +1,4 @@
-"""Traffic: requests, failures, durations and sizes per model version, and rows recorded."""
+"""Traffic: requests, failures, durations, sizes and tokens per model version, and rows recorded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     durations = metrics.REQUEST_DURATION.family()
     request_bytes = metrics.REQUEST_BYTES.family()
     response_bytes = metrics.RESPONSE_BYTES.family()
+    tokens = metrics.TOKENS.family()
     for traffic in _with_unknown(scrape):
         labels = (traffic.model, traffic.version, traffic.protocol)
         requests.add(traffic.requests, *labels)
@@ -25,10 +26,13 @@ def collect(scrape: Scrape) -> Iterable[Family]:
         durations.add_histogram(traffic.duration_buckets, traffic.duration_sum, *labels)
         request_bytes.add(traffic.request_bytes, *labels)
         response_bytes.add(traffic.response_bytes, *labels)
+        if traffic.tokens or traffic.model == UNKNOWN:  # most models have no tokens, and so no such series
+            for kind in metrics.TOKEN.values:
+                tokens.add(traffic.tokens.get(kind, 0), *labels, kind)
     rows = metrics.ROWS_RECORDED.family()
     for recorded in scrape.view.rows:
         rows.add(recorded.rows, recorded.model, recorded.version)
-    return requests, failures, durations, request_bytes, response_bytes, rows
+    return requests, failures, durations, request_bytes, response_bytes, tokens, rows
 
 
 def _with_unknown(scrape: Scrape) -> Iterable[ModelView]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from exporter.rows import Values
+from exporter.rows import FreeText, Values
 from exporter.schema import Kind
 
 #: Mean length in characters above which strings are free text and not names of categories.
@@ -25,6 +25,7 @@ def infer_kind(values: Values) -> Kind | None:
     | bool alone | boolean |
     | numbers, with or without bool | numeric (0 and 1 alone do not make a boolean: counts begin so, too) |
     | strings, bytes, with or without others | categorical, or text above 64 characters on average |
+    | `FreeText` | text |
 
     >>> infer_kind(np.array([1.5])), infer_kind([None, True]), infer_kind(["UA"]), infer_kind([None])
     ('numeric', 'boolean', 'categorical', None)
@@ -41,6 +42,8 @@ def infer_kind(values: Values) -> Kind | None:
     if not present:
         return None
     texts = [value for value in present if isinstance(value, (str, bytes))]
+    if texts and isinstance(values, FreeText):
+        return "text"
     if texts:
         return "text" if sum(map(len, texts)) > TEXT_LENGTH * len(texts) else "categorical"
     if all(isinstance(value, (list, tuple, np.ndarray)) for value in present):

@@ -52,6 +52,7 @@ REFUSED: Mapping[str, str] = {
 }
 
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +81,29 @@ class WebConfig:
     headers: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     """User → bcrypt hash."""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Name → SHA-256 of a bearer token, in hex; only where they are asked for."""
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether a client must show who it is: by password, token or certificate."""
+        required = self.tls is not None and self.tls.client_auth is ssl.CERT_REQUIRED
+        return bool(self.users or self.tokens or required)
 
 
-def load(path: Path) -> WebConfig:
+def load(path: Path, *, tokens: bool = False) -> WebConfig:
     """Read and check the file at *path*; raises `exporter.configuration.ConfigurationError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), "", "a readable YAML file in UTF-8", _reason(error)) from None
-    return parse(text, path)
+    return parse(text, path, tokens=tokens)
 
 
-def parse(text: str, path: Path) -> WebConfig:
+def parse(text: str, path: Path, *, tokens: bool = False) -> WebConfig:
     """The web configuration written in *text*, the content of the file at *path*.
+
+    With *tokens* there may be ``bearer_tokens`` too, which the toolkit does not have.
 
     >>> parse("http_server_config: {headers: {X-Frame-Options: deny}}", Path("web.yml")).headers
     {'X-Frame-Options': 'deny'}
@@ -102,11 +113,13 @@ def parse(text: str, path: Path) -> WebConfig:
     except yaml.YAMLError as error:
         raise ConfigurationError(str(path), "", "YAML", " ".join(str(error).split())) from None
     reader = _Reader(path)
-    top = reader.mapping(document, "", ("tls_server_config", "http_server_config", "basic_auth_users"))
+    known = ("tls_server_config", "http_server_config", "basic_auth_users")
+    top = reader.mapping(document, "", (*known, "bearer_tokens") if tokens else known)
     return WebConfig(
         tls=reader.tls(top["tls_server_config"]) if "tls_server_config" in top else None,
         headers=reader.headers(top.get("http_server_config")),
         users=reader.users(top.get("basic_auth_users")),
+        tokens=reader.tokens(top.get("bearer_tokens")),
     )
 
 
@@ -221,6 +234,17 @@ class _Reader:
                     "something else (not shown here)",
                 )
         return users
+
+    def tokens(self, value: object) -> dict[str, str]:
+        tokens = self.mapping(value, "bearer_tokens", None)
+        for name, hashed in tokens.items():
+            if not isinstance(hashed, str) or not _SHA256.fullmatch(hashed):
+                raise self.error(
+                    f"bearer_tokens.{name}",
+                    "the SHA-256 of a token in hex, as `printf %s TOKEN | sha256sum` prints it",
+                    "something else (not shown here)",
+                )
+        return tokens
 
 
 def _kind(value: object) -> str:

@@ -32,14 +32,15 @@ class Reloading:
     Raises `exporter.configuration.ConfigurationError` when what is there at the start is wrong.
     """
 
-    def __init__(self, path: Path | None, errors: ErrorCounts) -> None:
+    def __init__(self, path: Path | None, errors: ErrorCounts, *, tokens: bool = False) -> None:
         self._path = path
+        self._tokens = tokens
         self._errors = errors
         self._lock = threading.Lock()
         self._stamp: tuple[object, ...] = ()
         self._loaded = Loaded(WebConfig(), None)
         if path is not None:
-            self._loaded = _load(path)
+            self._loaded = _load(path, tokens)
             self._stamp = self._look(self._loaded)
 
     def current(self) -> Loaded:
@@ -51,7 +52,7 @@ class Reloading:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._loaded = self._accept(_load(self._path))
+                    self._loaded = self._accept(_load(self._path, self._tokens))
                 except ConfigurationError as error:
                     self._errors.add("web_config", "%s; what was read before stays in force", error)
                 self._stamp = self._look(self._loaded)
@@ -79,8 +80,8 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _load(path: Path) -> Loaded:
-    config = load(path)
+def _load(path: Path, tokens: bool) -> Loaded:
+    config = load(path, tokens=tokens)
     return Loaded(config, context(config.tls, str(path)) if config.tls else None)
 
 

@@ -23,7 +23,8 @@ from cheroot.ssl import Adapter
 from cheroot.wsgi import Server as WsgiServer
 
 from exporter.errors import ErrorCounts, log
-from exporter.web.auth import PasswordCheck
+from exporter.web.auth import PasswordCheck, bears_token
+from exporter.web.config import WebConfig
 from exporter.web.reload import Reloading
 
 Environ: TypeAlias = "dict[str, Any]"
@@ -50,6 +51,7 @@ class Server:
     A change of that file, or of its certificates, is picked up while running; when it is wrong at the start
     `exporter.configuration.ConfigurationError` is raised. *listening* is a socket that listens already, in
     place of the address: it may have been inherited, and a process that is replaced goes on with it.
+    *body_bytes* is the longest request body that is taken in; with *tokens* the file may have bearer tokens.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Server:
         *,
         errors: ErrorCounts | None = None,
         listening: socket.socket | None = None,
+        body_bytes: int = BODY_BYTES,
+        tokens: bool = False,
     ) -> None:
         self._errors = errors or ErrorCounts()
-        reloading = Reloading(web_config, self._errors)
+        reloading = Reloading(web_config, self._errors, tokens=tokens)
         self._server = _Server(
             (host, port),
             Guard(app, reloading),
@@ -76,6 +80,7 @@ class Server:
         )
         self._server.errors = self._errors
         self._server.inherited = listening
+        self._server.max_request_body_size = body_bytes
         if reloading.current().context is not None:
             self._server.ssl_adapter = _Tls(reloading)
         self._thread: threading.Thread | None = None
@@ -130,7 +135,9 @@ class Guard:
             kept = [(name, value) for name, value in headers if name.lower() not in ours]
             return start_response(status, [*kept, *config.headers.items()], *rest)
 
-        if config.users and not self._passwords.allows(config.users, environ.get("HTTP_AUTHORIZATION", "")):
+        if (config.users or config.tokens) and not self._allows(
+            config, environ.get("HTTP_AUTHORIZATION", "")
+        ):
             body = b"Unauthorized\n"
             start(
                 "401 Unauthorized",
@@ -142,6 +149,11 @@ class Guard:
             )
             return [body]
         return self._app(environ, start)
+
+    def _allows(self, config: WebConfig, authorization: str) -> bool:
+        if config.tokens and bears_token(config.tokens, authorization):
+            return True
+        return bool(config.users) and self._passwords.allows(config.users, authorization)
 
 
 class _Connection(HTTPConnection):

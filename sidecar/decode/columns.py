@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.rows import Values
+from exporter.rows import FreeText, Values
 from exporter.schema import ColumnSpec
 from sidecar.decode.tensor import Tensor, array_from_raw
 
@@ -125,6 +125,8 @@ def values_of(field: Field, parts: list[Any], rows: int) -> Iterator[tuple[str, 
     elif numbers is None:
         for column in field.columns:
             entries = parts[column.index :: width] if width > 1 else parts
+            if field.datatype == "TEXT":
+                entries = FreeText(entries)
             own = as_array(entries, field.datatype) if width > 1 else None
             yield column.name, entries if own is None else own
     elif width == 1:
@@ -152,7 +154,7 @@ def as_array(values: Sequence[Any], datatype: str) -> np.ndarray[Any, np.dtype[A
     >>> as_array([1, None, 2.5], ""), as_array([1.5, "2.5"], "FP32"), as_array([1, 2], "INT64").dtype.name
     (array([1. , nan, 2.5]), None, 'int64')
     """
-    if datatype == "BYTES":
+    if datatype in ("BYTES", "TEXT"):
         return None
     if datatype in ("", "BOOL"):
         kinds = set(map(type, values))

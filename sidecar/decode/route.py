@@ -21,6 +21,9 @@ from sidecar.exchange import Exchange
 Dialect: TypeAlias = "Callable[[Exchange, Place, Limits], Outcome]"
 """Reads the bodies of one successful exchange; may raise `DecodeError`, and nothing else."""
 
+Name: TypeAlias = "Callable[[Exchange, Limits], tuple[str, str]]"
+"""Model and version as a request's body names them, each empty where it does not; as `Dialect` else."""
+
 
 class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a request went."""
@@ -28,18 +31,22 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     dialect: Dialect
     model: str
     version: str
-    """Empty when the path does not name it."""
+    """Empty when the path does not name it; `model` too, and then the dialect gives the name."""
+    name: Name | None = None
+    """Names exchanges that the dialect does not read, failures above all, where the path names no model."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
     """One row of the table of dialects."""
 
     path: re.Pattern[bytes]
-    """Searched in the path without its query, since gateways put prefixes before it; with a group `model`
-    and perhaps one `version`."""
+    """Searched in the path without its query, since gateways put prefixes before it; with groups `model`
+    and `version` where it names them."""
     content_types: frozenset[bytes] | None
     """Media types of the request, in lower case and without parameters; None for any, or none at all."""
     dialect: Dialect
+    name: Name | None = None
+    """As of `Place`."""
 
     def place(self, path: bytes, media_type: bytes) -> Place | None:
         """The place that *path* names, or None when this row does not fit."""
@@ -49,7 +56,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         if match is None:
             return None
         names = match.groupdict()
-        return Place(self.dialect, _text(names.get("model")), _text(names.get("version")))
+        return Place(self.dialect, _text(names.get("model")), _text(names.get("version")), self.name)
 
 
 _LONGEST_TARGET = 1024

@@ -59,7 +59,8 @@ class Tensor(msgspec.Struct, gc=False):
     shape: Shape
     """The first dimension counts rows; an empty shape is one row."""
     datatype: str = ""
-    """Of `DATATYPES`; empty for plain JSON, which has no declared types."""
+    """Of `DATATYPES`; empty for plain JSON, which has no declared types; TEXT, never on the wire, for
+    str that a dialect knows to be free text, whose length is profiled."""
     data: Any = None
     """Raw little-endian bytes of a fixed-size datatype, or a flat list in row-major order: JSON values,
     and str or (where not ASCII) bytes for BYTES."""

@@ -24,14 +24,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CACHE = ROOT / ".cache"
 
-#: Versions of Python that each server runs on: from, and below. MLServer's own metadata; Triton's wheel
-#: wants numpy < 2, which has no wheels for 3.13 (with numpy 2 its back end crashes); KServe's metadata.
-PYTHONS = {"mlserver": ((3, 11), (3, 13)), "triton": ((3, 11), (3, 13)), "kserve": ((3, 11), (3, 15))}
+#: Versions of Python that each environment runs on: from, and below. MLServer's own metadata; Triton's
+#: wheel wants numpy < 2, which has no wheels for 3.13 (with numpy 2 its back end crashes); KServe's metadata;
+#: `rest` (MLflow, LitServe, TorchServe, for tests): nothing in it names an upper bound.
+PYTHONS = {
+    "mlserver": ((3, 11), (3, 13)),
+    "triton": ((3, 11), (3, 13)),
+    "kserve": ((3, 11), (3, 15)),
+    "rest": ((3, 11), (3, 15)),
+}
+
+_TESTS_ONLY = frozenset({"rest"})
 
 
 def lock_file(name: str) -> Path:
     """The lock file of environment *name*; a DemoError when this is not a checkout."""
-    path = ROOT / "requirements" / f"demo-{name}.txt"
+    path = ROOT / "requirements" / f"{'tests' if name in _TESTS_ONLY else 'demo'}-{name}.txt"
     if not path.is_file():
         raise DemoError(f"the demo runs from a clone of the repository: {path} is missing")
     return path

@@ -120,7 +120,7 @@ def start_sidecar(
             *("--config", str(folder / "modelmeter.yaml")),
             *("--clock", f"{clock}@{rate:g}"),
             # Nobody's requests are to be waited for when the demo ends.
-            *("--drain-seconds", "1"),
+            *("--drain-seconds", "1", "--finish-seconds", "3", "--last-scrape-seconds", "0"),
         ],
     )
     process.wait_until(

@@ -43,6 +43,30 @@ MISTAKES = {
     "models: [{name: a, columns: [{name: x, index: -1}]}]": (
         "models[0].columns[0].index: expected a whole number >= 0, found -1"
     ),
+    "models: [{name: a, path: predict}]": (
+        "models[0].path: expected a path such as /predict, without a query, found 'predict'"
+    ),
+    "models: [{name: a, path: '/p?x'}]": (
+        "models[0].path: expected a path such as /predict, without a query, found '/p?x'"
+    ),
+    "models: [{name: a, path: /p}, {name: b}, {name: c, path: /p}]": (
+        "models[2].path: expected a path of its own, found '/p' a second time"
+    ),
+    "models: [{name: a, path: /p, columns: [{name: x, path: $..x}]}]": (
+        "models[0].columns[0].path: expected a JSON path of $, .name, ['name'], [0] and [*], found '..x' in '$..x'"
+    ),
+    "models: [{name: a, path: /p, predictions: [{name: x, path: x}]}]": (
+        "models[0].predictions[0].path: expected a JSON path of $, .name, ['name'], [0] and [*], found 'x' in 'x'"
+    ),
+    "models: [{name: a, path: /p, columns: [{name: x, path: $.x, tensor: t}]}]": (
+        "models[0].columns[0].path: expected either a path or a tensor, found '$.x' beside tensor 't'"
+    ),
+    "models: [{name: a, path: /p, columns: [{name: x, path: $.x, index: 0}]}]": (
+        "models[0].columns[0].path: expected either a path or an index, found '$.x' beside index 0"
+    ),
+    "models: [{name: a, columns: [{name: x, path: $.x}]}]": (
+        "models[0].columns[0].path: expected a path of the model beside it, found none for 'a'"
+    ),
     "sampling: lots": "sampling: expected a number, found 'lots'",
     "sampling: 2": "sampling: expected a number <= 1.0, found 2",
     "page_budget: 0": "page_budget: expected a number > 0.0, found 0",

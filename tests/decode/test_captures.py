@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.schema import Configuration, Limits
-from sidecar.decode import Decoded, Failed, Ignored, Outcome, decode
+from exporter.schema import ColumnSpec, Configuration, Limits, ModelSpec
+from sidecar.decode import Decoded, Failed, Ignored, Outcome, decode, make_routes
 from sidecar.decode.batch import Batcher
 from tests.wire import captures
 from tests.wire.conversation import listen
@@ -33,15 +33,21 @@ LATE = {
 }
 
 
-def outcomes(name: str) -> list[Outcome]:
-    return [decode(exchange, Limits()) for exchange in listen(captures.steps(name)).exchanges]
+NOTHING = Configuration()
 
 
-def columns(name: str) -> tuple[dict[str, list[Any]], dict[str, list[Any]], set[tuple[str, str, int]]]:
+def outcomes(name: str, configuration: Configuration = NOTHING) -> list[Outcome]:
+    routes = make_routes(configuration)
+    return [decode(exchange, Limits(), routes) for exchange in listen(captures.steps(name)).exchanges]
+
+
+def columns(
+    name: str, configuration: Configuration = NOTHING
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]], set[tuple[str, str, int]]]:
     """Features, predictions, and (model, version, rows) of a capture, through the batcher."""
-    batcher = Batcher(Configuration())
+    batcher = Batcher(configuration)
     told = set()
-    for outcome in outcomes(name):
+    for outcome in outcomes(name, configuration):
         assert isinstance(outcome, Decoded), outcome
         assert outcome.holes == 0
         batcher.add(outcome, 0.0)
@@ -135,8 +141,55 @@ def test_failures_are_told_by_status(name: str, reason: str) -> None:
     assert outcomes(name) == [Failed("late_arrival", "", reason)]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["mlflow-bad_format", "mlflow-bad_missing"])
+def test_mlflows_refusals_are_failures_of_the_client(name: str) -> None:
+    assert outcomes(name) == [Failed("default", "", "client_error")]
+
+
+ONE_FLIGHT: dict[str, list[Any]] = {
+    "month": [10], "day": [1], "hour": [5], "minute": [0], "dep_time": [447], "dep_delay": [-13],
+    "distance": [529], "carrier": ["US"], "origin": ["EWR"], "dest": ["CLT"],
+}  # fmt: skip
+TWO_FLIGHTS: dict[str, list[Any]] = {
+    "month": [10, 10], "day": [1, 1], "hour": [5, 5], "minute": [0, 17], "dep_time": [447, 522],
+    "dep_delay": [-13, 65], "distance": [529, 1400], "carrier": ["US", "UA"], "origin": ["EWR", "EWR"],
+    "dest": ["CLT", "IAH"],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in captures.NAMES if name.startswith(("mlflow", "litserve", "ray"))]
+    ("name", "flights"),
+    [
+        ("mlflow-dataframe_split", TWO_FLIGHTS),
+        ("mlflow-split_params", TWO_FLIGHTS),
+        ("mlflow-dataframe_records", ONE_FLIGHT),
+        ("mlflow-instances", ONE_FLIGHT),
+    ],
 )
-def test_dialects_of_the_next_release_are_ignored_and_counted(name: str) -> None:
-    assert outcomes(name) == [Ignored("unknown_dialect")]
+def test_mlflows_forms_decode_to_the_same_columns(name: str, flights: dict[str, list[Any]]) -> None:
+    features, predictions, told = columns(name)
+    assert features == flights
+    rows = len(flights["month"])
+    assert predictions == {
+        "predictions[0]": [0.9823829849771863, 0.008152489207456814][:rows],
+        "predictions[1]": [0.017617015022813657, 0.9918475107925432][:rows],
+    }
+    assert told == {("default", "", rows)}
+
+
+@pytest.mark.parametrize(("name", "path"), [("litserve-predict", "/predict"), ("ray-serve", "/late")])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_servers_that_speak_their_own_json_are_read_as_configured(name: str, path: str, mapped: bool) -> None:
+    assert outcomes(name) == [Ignored("unknown_dialect")]  # without a configuration
+    spec = ModelSpec(
+        name="late",
+        path=path,
+        columns=tuple(ColumnSpec(name=each, path=f"$.rows[*].{each}") for each in ONE_FLIGHT)
+        if mapped
+        else (),
+        predictions=(ColumnSpec(name="prob_late", path="$.prob_late[*]"),) if mapped else (),
+    )
+    features, predictions, told = columns(name, Configuration(models=(spec,)))
+    assert features == ONE_FLIGHT
+    assert predictions == {"prob_late": [0.017617015022813657]}
+    assert told == {("late", "", 1)}

@@ -65,7 +65,7 @@ def test_what_is_not_an_inference_is_ignored(method: bytes, target: bytes) -> No
 
 @pytest.mark.parametrize(
     "target",
-    [b"/", b"", b"*", b"/invocations", b"/predict", b"/v2/models/m/generate", b"/v2/models/m/infer/x", b"/v2/models//infer",
+    [b"/", b"", b"*", b"/predict", b"/v2/models/m/infer/x", b"/v2/models//infer",
      b"/v1/models/m:explain", b"/v1/models/m:predict/x", b"/v1/models/a:b:predict", b"/xv2/models/m/infer", b"/\xff\x00"],
 )  # fmt: skip
 def test_what_no_decoder_knows_is_ignored_and_told_apart(target: bytes) -> None:

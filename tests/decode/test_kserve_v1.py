@@ -154,3 +154,53 @@ def test_any_json_under_the_keys_gives_rectangular_tensors_or_a_reason(request: 
         for dimension in tensor.shape:
             elements *= dimension
         assert len(tensor.data) == elements
+
+
+CLASSIFY = b"/v1/models/m/labels/canary:classify"
+
+
+def examples(request: Any, answer: Any) -> tuple[list[Any], list[Any]]:
+    outcome = decoded(request, answer, CLASSIFY)
+    assert (outcome.model, outcome.version) == ("m", "canary")
+    return tuple(
+        [(made.name, made.shape, made.data) for made in role] for role in (outcome.inputs, outcome.outputs)
+    )  # type: ignore[return-value]
+
+
+def test_examples_share_their_context_and_results_are_columns_per_class() -> None:
+    request = {
+        "signature_name": "s",
+        "context": {"day": 5},
+        "examples": [{"age": 31, "v": [1, 2]}, {"age": 42, "v": [3, 4]}],
+    }
+    inputs = [("age", (2,), [31, 42]), ("v", (2, 2), [1, 2, 3, 4]), ("day", (2,), [5, 5])]
+    for key in ("result", "results"):
+        assert examples(request, {key: [[["a", 0.75], ["b", 0.25]], [["b", 0.5], ["a", 0.5]]]}) == (
+            inputs, [("a", (2,), [0.75, 0.5]), ("b", (2,), [0.25, 0.5])]
+        )  # fmt: skip
+    assert examples(request, {"results": [[["", 0.75], ["", 0.25]], [["", 0.5], ["", 0.5]]]}) == (
+        inputs, [("results", (2, 2), [0.75, 0.25, 0.5, 0.5])]
+    )  # fmt: skip
+    assert examples(request, {"results": [0.5, 1]}) == (inputs, [("results", (2,), [0.5, 1])])
+
+
+@pytest.mark.parametrize(
+    ("request_body", "answer", "reason"),
+    [
+        ({"examples": 5}, {"results": []}, "bad_json"),
+        ({}, {"results": []}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {"results": [[1]]}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {"results": [[["a"]]]}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {"results": [[[["a"], 1]]]}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {"results": [[[1, 1]]]}, "bad_json"),
+        ({"examples": [{"a": 1}]}, {"results": [[{"a": 1, "b": 2}]]}, "bad_json"),
+        ({"examples": [{"a": 1}] * 10_000, "context": {"a": [0] * 10_000}}, {"results": []}, "bad_tensor"),
+    ],
+)
+def test_examples_that_are_none_are_undecodable(request_body: Any, answer: Any, reason: str) -> None:
+    body, answered = json.dumps(request_body).encode(), json.dumps(answer).encode()
+    assert decode(exchange(body, answered, target=CLASSIFY), LIMITS) == Undecodable("m", "canary", reason)  # type: ignore[arg-type]
+    assert decode(exchange(body, b'{"error":"no"}', target=CLASSIFY), LIMITS) == Failed(
+        "m", "canary", "in_band"
+    )

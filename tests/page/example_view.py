@@ -224,6 +224,7 @@ def view() -> View:
             recorder_restarts={"exit": 0, "hang": 0, "memory": 0}, tap_restarts=0, upstream_failures=0, queue_bytes=2048, queue_capacity_bytes=8_388_608, lag_seconds=0.004,
             connections_open=8, late_rows=0, layouts_dropped=0, errors={"decode": 0, "record": 0},
             config_sha256="7d1a54127b222502f5b79b5fb0803061152a44f92b37e23c6527baf665d4da9a",
+            ingest_events={"accepted": 12, "duplicate": 0, "other": 1, "refused": 0, "malformed": 2, "too_large": 0},
         ),
         law=(law(),),
         traffic=(served, probes),

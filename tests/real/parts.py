@@ -15,6 +15,7 @@ DEBIAN_PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
     "haproxy": "haproxy",
+    "java": "default-jre-headless",
     "nginx": "nginx-light",
     "prometheus": "prometheus",
     "promtool": "prometheus",

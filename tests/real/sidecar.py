@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -76,6 +77,23 @@ def law_of(samples: Samples) -> dict[str, float]:
     return law
 
 
+def family(samples: Samples, name: str) -> dict[Labels, float]:
+    """The samples of *name* that are not 0: labels → value."""
+    return {found: value for (each, found), value in samples.items() if each == name and value}
+
+
+def books(samples: Samples) -> dict[tuple[str, str], float]:
+    """(part of the law, reason) → exchanges, where there are any."""
+    return {
+        (
+            name.removeprefix("modelmeter_exchanges_").removesuffix("_total"),
+            dict(found).get("reason", ""),
+        ): value
+        for (name, found), value in samples.items()
+        if name.startswith("modelmeter_exchanges_") and value
+    }
+
+
 def start(
     processes: Processes,
     upstream_port: int,
@@ -83,6 +101,7 @@ def start(
     configuration: Path | None = None,
     command: Sequence[str] = (),
     name: str = "sidecar",
+    protocol: Literal["http", "grpc"] = "http",
 ) -> Sidecar:
     """Start it in front of *upstream_port* (or around *command*) and wait until it answers."""
     ports = Ports()
@@ -91,9 +110,14 @@ def start(
         name,
         [
             *(modelmeter(), "sidecar"),
-            *("--listen", f"http=127.0.0.1:{port}", "--upstream", f"http=127.0.0.1:{upstream_port}"),
+            *(
+                "--listen",
+                f"{protocol}=127.0.0.1:{port}",
+                "--upstream",
+                f"{protocol}=127.0.0.1:{upstream_port}",
+            ),
             *("--metrics-listen", f"127.0.0.1:{metrics_port}", "--health-listen", f"127.0.0.1:{health_port}"),
-            *("--drain-seconds", "1"),  # clients of a test may keep connections that nobody uses any more
+            *("--drain-seconds", "1", "--finish-seconds", "3", "--last-scrape-seconds", "0"),
             *(("--config", str(configuration)) if configuration else ()),
             *flags,
             *(("--", *command) if command else ()),

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from exporter.schema import Limits
 from sidecar.launch import Address, Settings, make_plan
+from sidecar.plan import Plan
 from sidecar.ring import RingReader
 from sidecar.words import Tap, Words, attach, words
 
@@ -42,7 +43,11 @@ class TapProcess:
         route = ("http", Address("127.0.0.1", self.port), Address("127.0.0.1", upstream))
         nowhere = Address("127.0.0.1", 0)
         settings = Settings([route], nowhere, None, None, None, None, 1, 0.0, 5.0, 0, ())
-        self.plan = make_plan(settings, sampling, limits)
+        self.adopt(make_plan(settings, sampling, limits), self.port)
+
+    def adopt(self, plan: Plan, port: int) -> None:
+        """Run tap 0 of *plan*, which listens on *port*."""
+        self.plan, self.port = plan, port
         self._descriptor = self.plan.write()
         memory = attach(self.plan.taps[0].listeners[0].channel)
         self.words: Words = words(memory)

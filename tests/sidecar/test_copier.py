@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sidecar.copier import ANSWER, REQUEST, WHOLE_BYTES, Copier
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, Record, RingReader, RingWriter
-from sidecar.words import PAGE, Tap, Words, attach, create, words
+from sidecar.words import PAGE, Recorder, Tap, Words, attach, create, words
 
 GET = b"GET /v2/health/ready HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: 6\r\n\r\n"
@@ -169,3 +171,106 @@ def test_after_a_reset_every_connection_tells_of_its_gap() -> None:
         (Kind.ANSWER, 0),
         (Kind.REQUEST, START | GAP),
     ]
+
+
+def test_one_exchange_can_not_take_the_ring_however_often_the_sides_take_turns() -> None:
+    bench = Bench(size=1 << 20, body_limit=1000)
+    flow = bench.copier.open(1)
+    bench.copier.data(flow, REQUEST, b"\x16\x03\x01" + bytes(997), 1)
+    for _ in range(100):
+        bench.copier.data(flow, ANSWER, bytes(1000), 1)
+        bench.copier.data(flow, REQUEST, bytes(1000), 1)
+    records = bench.read()
+    copied = {kind: sum(len(data) for k, _, data, _ in records if k is kind) for kind in Kind}
+    assert copied[Kind.REQUEST] == 1000 + 1000 + 500 + 250 + 125 + 62 + 31 + 15 + 7 + 3 + 1
+    assert copied[Kind.ANSWER] == copied[Kind.REQUEST]
+    assert copied[Kind.REQUEST] + sum(size for kind, _, _, size in records if kind == 2) == 101_000
+    bench.copier.data(flow, ANSWER, OK, 1)
+    bench.copier.data(flow, REQUEST, POST, 1)
+    assert bench.read()[-1] == (Kind.REQUEST, START, POST, 0)
+
+
+def test_an_interim_answer_takes_nothing_from_what_is_copied_of_the_body() -> None:
+    bench = Bench(body_limit=1000)
+    flow = bench.copier.open(1)
+    bench.copier.data(flow, REQUEST, POST, 1)
+    bench.copier.data(flow, ANSWER, b"HTTP/1.1 100 Continue\r\n\r\n", 1)
+    bench.copier.data(flow, REQUEST, bytes(1000), 1)
+    assert bench.read()[-1] == (Kind.REQUEST, 0, bytes(1000), 0)
+
+
+def test_a_share_of_exchanges_is_copied_up_to_the_large_limit_in_both_directions() -> None:
+    bench = Bench(size=1 << 20, body_limit=1000)
+    bench.copier = Copier(bench.writer, bench.words, 1.0, 1000, 0.25, 4000)
+    large, body = 0, POST + bytes(4000 - len(POST))
+    for _ in range(400):
+        flow = bench.copier.open(1)
+        bench.copier.data(flow, REQUEST, body, 1)
+        bench.copier.data(flow, ANSWER, bytes(4000), 1)
+        sizes = {len(data) for _, _, data, _ in bench.read() if data}
+        assert len(sizes) == 1
+        assert sizes <= {1000, 4000}
+        large += sizes == {4000}
+    assert 60 < large < 140  # 100 ± 4.6 standard deviations
+
+
+def test_the_large_limit_is_at_most_an_eighth_of_the_ring() -> None:
+    bench = Bench()
+    bench.copier = Copier(bench.writer, bench.words, 1.0, 1000, 1.0, 1 << 30)
+    flow = bench.copier.open(1)
+    bench.copier.data(flow, REQUEST, bytes(20_000), 1)
+    assert [len(data) for _, _, data, _ in bench.read()][1:] == [65_536 // 8, 0]
+
+
+@pytest.mark.parametrize(
+    ("planned", "said", "share"),
+    [(1.0, 0.0, 1.0), (1.0, 0.3, 0.3), (0.5, 0.8, 0.5), (0.5, 0.1, 0.1), (0.0, 0.5, 0.0), (1.0, 1.0, 1.0)],
+)
+def test_the_recorder_lowers_the_share_and_never_raises_it(planned: float, said: float, share: float) -> None:
+    bench = Bench(sampling=planned)
+    flow = bench.copier.open(1)
+    bench.words[Recorder.SAMPLING] = round(said * 2**32)
+    drawn = 0
+    for _ in range(2000):
+        bench.copier.data(flow, REQUEST, GET, 1)
+        bench.copier.data(flow, ANSWER, OK, 1)
+        drawn += sum(flags == START for kind, flags, _, _ in bench.read() if kind is Kind.REQUEST)
+    assert abs(drawn - 2000 * share) <= 5 * (2000 * share * (1 - share)) ** 0.5
+    assert bench.words[Tap.COPIED] == 2000
+
+
+def drops(free: float, connections: int, rounds: int) -> list[int]:
+    """For each of *connections*: how many of *rounds* exchanges are shed while *free* of the ring is."""
+    bench = Bench(size=1 << 16)
+    flows = [bench.copier.open(1) for _ in range(connections)]
+    bench.read()
+    room = int(free * (1 << 16))
+    found = [0] * connections
+    for _ in range(rounds):
+        for number, flow in enumerate(flows):
+            while bench.writer.free() - room >= 24:
+                filling = min(bench.writer.free() - room, 1024) - 24 & -8
+                assert bench.writer.put(Kind.CLOSE, 0, 999, 1, 0, bytes(filling))
+            before = bench.words[Tap.DROPPED_PRESSURE]
+            bench.copier.data(flow, REQUEST, GET, 1)
+            bench.copier.data(flow, ANSWER, OK, 1)
+            found[number] += bench.words[Tap.DROPPED_PRESSURE] - before
+            bench.read()
+    assert sum(found) == bench.words[Tap.DROPPED_PRESSURE]
+    assert bench.words[Tap.COPIED] + bench.words[Tap.DROPPED_PRESSURE] == connections * rounds
+    return found
+
+
+@pytest.mark.parametrize(
+    ("free", "chance"),
+    [(0.8, 0.0), (0.55, 0.0), (0.40625, 0.25), (0.3125, 0.5), (0.21875, 0.75), (0.125, 1.0)],
+)
+def test_between_a_half_and_an_eighth_free_exchanges_are_shed_by_chance_whatever_the_connection(
+    free: float, chance: float
+) -> None:
+    rounds = 300
+    shed = drops(free, 8, rounds)
+    expected, deviation = rounds * chance, (rounds * chance * (1 - chance)) ** 0.5
+    assert all(abs(count - expected) <= 5 * deviation + 0.03 * rounds for count in shed), shed
+    if chance in (0.0, 1.0):
+        assert set(shed) == {rounds * chance}

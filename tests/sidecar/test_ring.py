@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.ring import GAP, HEADER, START, Kind, Record, RingReader, RingWriter
-from sidecar.words import PAGE, Recorder, Tap, attach, create, words
+from sidecar.order import ordered_on
+from sidecar.ring import FRAMES, GAP, HEADER, START, Kind, Record, RingReader, RingWriter
+from sidecar.words import PAGE, Recorder, Tap, Words, attach, create, words
 
 SIZE = 65_536
 
@@ -108,7 +109,7 @@ def test_a_tap_killed_between_two_stores_is_completed_by_the_next(done: int) -> 
     before = {word: page[word] for word in (Tap.SEQUENCE, Tap.COPIED, Tap.HEAD)}
     assert writer.put(Kind.REQUEST, START, 2, 2, 0, b"second")
     # As if it had died after *done* of the stores: SEQUENCE odd, COPIED, HEAD, SEQUENCE even.
-    page[Tap.SEQUENCE] = before[Tap.SEQUENCE] + 1
+    page[Tap.SEQUENCE] = page[Tap.HEAD] + 1
     if done < 1:
         page[Tap.COPIED] = before[Tap.COPIED]
     if done < 2:
@@ -120,3 +121,49 @@ def test_a_tap_killed_between_two_stores_is_completed_by_the_next(done: int) -> 
     read = [(r.connection, bytes(r.payload)) for r in map(Record._make, RingReader(memory).read(SIZE))]
     assert read == [(1, b"first"), (2, b"second"), (3, b"third")]
     assert page[Tap.COPIED] == 3
+
+
+def test_a_record_counts_as_many_exchanges_as_it_says() -> None:
+    memory = attach(create("test", PAGE + SIZE))
+    writer, page = RingWriter(memory), words(memory)
+    for flags, size in [(START, 0), (START | FRAMES, 5), (FRAMES, 0), (START | FRAMES, 1)]:
+        assert writer.put(Kind.REQUEST, flags, 1, 1, size, b"x")
+    assert page[Tap.COPIED] == 7
+    assert RingReader(memory).skip_to_head() == 7
+
+
+class _Watched:
+    """A page that tells when a word is loaded or stored."""
+
+    def __init__(self, page: Words, told: list[str]) -> None:
+        self._page = page
+        self._told = told
+
+    def __getitem__(self, index: int) -> int:
+        self._told.append("load")
+        return self._page[index]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._told.append("store")
+        self._page[index] = value
+
+
+def test_where_stores_may_be_reordered_each_has_a_fence_before_it_and_each_load_one_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    ordered = ordered_on("aarch64")
+    monkeypatch.setattr("sidecar.order.fence", lambda: told.append("fence"))
+    monkeypatch.setattr("sidecar.ring.ordered", lambda page: ordered(_Watched(page, told)))  # type: ignore[arg-type]
+    writer, reader = ring()
+    for number in range(40):
+        assert writer.put(Kind.REQUEST, START, number, number, 0, bytes(3000))
+        assert [r.time for r in map(Record._make, reader.read(SIZE))] == [number]
+    assert reader.skip_to_head() == 40
+    pairs = list(zip(told[::2], told[1::2], strict=True))
+    assert set(pairs) == {("load", "fence"), ("fence", "store")}
+
+
+def test_on_machines_that_keep_the_order_the_page_is_used_as_it_is() -> None:
+    page = words(attach(create("test", PAGE)))
+    assert ordered_on("x86_64")(page) is page

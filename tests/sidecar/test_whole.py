@@ -14,10 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
+from h2.connection import H2Connection
 
 from exporter.metrics import METRICS
 from tests.sidecar.harness import free_port, server, wait_for
 from tests.sidecar.whole import (
+    AT_ONCE,
     Sidecar,
     alive,
     infer_body,
@@ -180,7 +182,7 @@ def test_around_a_server_the_server_is_reached_through_us_and_ends_with_us(tmp_p
         "--directory",
         str(tmp_path),
     )
-    with sidecar(port, command=command) as running:
+    with sidecar(port, *AT_ONCE, command=command) as running:
         wrapped = running.child("http.server")
         assert running.get("/hello", running.port) == (200, "from the wrapped server")
         assert running.wait_until_settled(1)["ignored_total"] == 1
@@ -214,7 +216,7 @@ def test_a_wrapped_server_has_the_environment_and_signals_it_would_have_without_
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_and_leaves_no_process(number: int) -> None:
-    with server(scripted_model_server) as model, sidecar(model.port, "--drain-seconds", "1") as running:
+    with server(scripted_model_server) as model, sidecar(model.port, *AT_ONCE) as running:
         children = [running.child("sidecar.recorder"), running.child("sidecar.tap")]
         status, log = running.stop(number)
     assert status == 0
@@ -236,7 +238,7 @@ def test_a_running_request_finishes_after_sigterm() -> None:
             time.sleep(1.5)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate")
 
-    with server(slow) as model, sidecar(model.port, "--drain-seconds", "10") as running:
+    with server(slow) as model, sidecar(model.port, "--drain-seconds", "0") as running:
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
             client.sendall(request(infer_body([1.0])))
             time.sleep(0.2)
@@ -313,10 +315,20 @@ def test_live_metrics_are_those_declared() -> None:
         "incident",
         "scaled",
         "unseen",
+        "ingest",
     )
     assert [
         name for name in declared.keys() - live.keys() if not any(word in name for word in needs_baseline)
     ] == []
+
+
+def one_call() -> bytes:
+    """What a client of HTTP/2 says first: a call of a service that nobody knows."""
+    talk = H2Connection()
+    talk.initiate_connection()
+    head = {":method": "POST", ":scheme": "http", ":authority": "here", ":path": "/some.Service/Do"}
+    talk.send_headers(1, [*head.items(), ("content-type", "application/grpc")], end_stream=True)
+    return talk.data_to_send()
 
 
 def test_several_taps_and_listeners_are_one_law_for_each_protocol(tmp_path: Path) -> None:
@@ -336,12 +348,12 @@ def test_several_taps_and_listeners_are_one_law_for_each_protocol(tmp_path: Path
         load = Load(running.port, clients=12)
         time.sleep(1.0)
         with socket.create_connection(("127.0.0.1", grpc_port), timeout=10) as client:
-            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+            client.sendall(one_call())
             client.shutdown(socket.SHUT_WR)
             client.recv(100)
         sent = load.stop()
         assert load.failures == []
         law = running.wait_until_settled(sent)
         assert (law["seen_total"], law["recorded_total"] + law["dropped_total"]) == (sent, sent)
-        assert running.value("exchanges_unobservable_total", protocol="grpc", reason="http2") == 1
         assert running.value("exchanges_seen_total", protocol="grpc") == 1
+        assert running.value("exchanges_ignored_total", protocol="grpc", reason="unknown_dialect") == 1

@@ -10,13 +10,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sidecar.harness import free_port, read_exactly, wait_for
+
+AT_ONCE = ("--drain-seconds", "0", "--last-scrape-seconds", "0")
+"""For tests that end a sidecar by SIGTERM and are about something else."""
 
 
 def infer_body(values: list[float]) -> bytes:
@@ -65,11 +68,25 @@ def scripted_model_server(connection: socket.socket) -> None:
         )
 
 
+def patient_model_server(connection: socket.socket) -> None:
+    """As `scripted_model_server`, and not surprised when a client resets its connection in the end."""
+    with suppress(ConnectionError):
+        scripted_model_server(connection)
+
+
 class Sidecar:
     """A running ``modelmeter sidecar``."""
 
-    def __init__(self, upstream: int, *arguments: str, command: tuple[str, ...] = ()) -> None:
-        self.port, self.metrics_port, self.health_port = free_port(), free_port(), free_port()
+    def __init__(
+        self,
+        upstream: int,
+        *arguments: str,
+        command: tuple[str, ...] = (),
+        ports: tuple[int, int, int] | None = None,
+        stderr: int | IO[str] = subprocess.PIPE,
+    ) -> None:
+        self.ports = ports or (free_port(), free_port(), free_port())
+        self.port, self.metrics_port, self.health_port = self.ports
         self.process = subprocess.Popen(
             [
                 str(Path(sys.executable).with_name("modelmeter")),
@@ -80,7 +97,7 @@ class Sidecar:
                 *arguments,
                 *(("--", *command) if command else ()),
             ],
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 

@@ -71,3 +71,14 @@ def test_buckets_are_cumulative_and_count_what_is_at_most_their_bound(durations:
     )
     assert view.duration_buckets[-1] == view.requests == len(durations) + 1
     assert all(low <= high for low, high in pairwise(view.duration_buckets))
+
+
+def test_tokens_are_counted_with_the_series_of_their_answer() -> None:
+    traffic = Traffic(limit=1)
+    for model, version in (("m", "1"), ("m", ""), ("other-model", "1")):
+        add(traffic, model, version)
+        traffic.add_tokens(model, version, "http", (26, 10))
+    assert {(view.model, view.version): (view.requests, dict(view.tokens)) for view in traffic.views()} == {
+        ("m", "1"): (2, {"prompt": 52, "completion": 20}),
+        ("other", "other"): (1, {"prompt": 26, "completion": 10}),
+    }

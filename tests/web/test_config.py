@@ -127,3 +127,30 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ConfigurationError, match=r"none\.yml: expected a readable YAML file in UTF-8, found No such file"
     ):
         load(tmp_path / "none.yml")
+
+
+def test_tokens_are_read_only_where_they_are_asked_for() -> None:
+    text = f"bearer_tokens: {{logger: {'a' * 64}}}"
+    assert parse(text, Path("web.yml"), tokens=True).tokens == {"logger": "a" * 64}
+    assert parse(text, Path("web.yml"), tokens=True).authenticates
+    with pytest.raises(ConfigurationError, match="an unknown key"):
+        parse(text, Path("web.yml"))
+
+
+def test_a_token_that_is_no_hash_is_told_without_showing_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"bearer_tokens\.logger: expected the SHA-256") as caught:
+        parse("bearer_tokens: {logger: s3cr3t}", Path("web.yml"), tokens=True)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_authentication_is_by_password_token_or_required_certificate() -> None:
+    def authenticates(**fields: object) -> bool:
+        return WebConfig(**fields).authenticates  # type: ignore[arg-type]
+
+    def tls(mode: ssl.VerifyMode) -> TlsConfig:
+        return TlsConfig(Path("a"), Path("b"), client_auth=mode)
+
+    assert not authenticates()
+    assert not authenticates(tls=tls(ssl.CERT_OPTIONAL))
+    assert authenticates(tls=tls(ssl.CERT_REQUIRED))
+    assert authenticates(users={"a": "b"})

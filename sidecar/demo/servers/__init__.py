@@ -37,6 +37,7 @@ class Launch:
     folder: Path
     http_port: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    grpc_port: int | None = None
 
     def ready(self) -> bool:
         """Whether the model answers."""

@@ -35,6 +35,13 @@ def prepare(python: Path, trained: Path, folder: Path, ports: Ports) -> Launch:
 
     Raises DemoError when the interpreter's shared library is not on this machine.
     """
+    launch = bare(python, folder, ports)
+    _model(folder / "models" / MODEL, trained)
+    return launch
+
+
+def bare(python: Path, folder: Path, ports: Ports) -> Launch:
+    """As `prepare`, with no model yet in ``folder/models``."""
     about = json.loads(
         subprocess.run([str(python), "-c", _INTERPRETER], capture_output=True, check=True).stdout
     )
@@ -48,7 +55,6 @@ def prepare(python: Path, trained: Path, folder: Path, ports: Ports) -> Launch:
         (backend / part.name).symlink_to(part)
     stub = server / "python_backend_stubs" / about["version"] / "triton_python_backend_stub"
     (backend / stub.name).symlink_to(stub)
-    _model(folder / "models" / MODEL, trained)
 
     http_port, grpc_port, metrics_port = ports.take(8081), ports.take(8082), ports.take(8083)
     return Launch(
@@ -69,6 +75,7 @@ def prepare(python: Path, trained: Path, folder: Path, ports: Ports) -> Launch:
         ),
         folder=folder,
         http_port=http_port,
+        grpc_port=grpc_port,
         environment={
             "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}:{library.parent}",
             # From Python 3.11 on the stub embeds an isolated interpreter: it ignores PYTHONPATH and
