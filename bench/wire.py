@@ -1,9 +1,11 @@
-"""Reading the copy: exchanges per second and core through the HTTP reader, the decoder and the batcher.
+"""Reading the copy: exchanges per second and core from the bytes to the profiles.
 
 ``python -m bench.wire [--json FILE] [--quick]``: made-up exchanges of 20 columns with other values in each,
-and the exchange of a thousand flights that a real Triton answered (``tests/captures``). Three stages: *wire*
-(both directions, one piece each), *decode* (tensors), *batch* (columns, flushed when due); each is measured
-with those before it and told as the difference. Sketches are not in it: that is ``bench.values``.
+and the exchange of a thousand flights that a real Triton answered (``tests/captures``). Four stages: *wire*
+(both directions, one piece each), *decode* (tensors), *batch* (columns, flushed when due), *profile* (bins,
+moments, sketches of 21 columns, without a baseline); each is measured with those before it and told as the
+difference. What is not in it: the ring, the books, the traffic, scrapes. Over gRPC the header blocks are
+those of a client that keeps its table, as all do. A stream is one exchange: its lines count messages.
 
 A second is one of processor time of the whole process.
 """
@@ -14,18 +16,26 @@ import argparse
 import gc
 import itertools
 import json
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import process_time
 from typing import Any
 
+import hpack
 import numpy as np
+from tritonclient.grpc import service_pb2
 
+from bench.clients import DATA, END_HEADERS, END_STREAM, HEADERS, OPENING, frame
+from bench.dialects import SERVICE
 from bench.tables import Table
+from exporter.monitor import Monitor
 from exporter.schema import Configuration
-from sidecar.decode import Decoded, decode
+from sidecar.decode import Decoded, decode, decode_message, is_stream
 from sidecar.decode.batch import Batcher
+from sidecar.exchange import Message
 from sidecar.wire.http1 import Http1Connection
+from sidecar.wire.http2 import Http2Connection
 
 ROOT = Path(__file__).resolve().parents[1]
 CAPTURE = ROOT / "tests" / "captures" / "triton-http-bin-batch1000.0"
@@ -33,6 +43,8 @@ CAPTURE = ROOT / "tests" / "captures" / "triton-http-bin-batch1000.0"
 SECONDS = 1.0
 """Processor time spent on each figure; a round over the exchanges may go past it."""
 COLUMNS = 20
+
+STAGES = ("wire", "decode", "batch", "profile")
 
 Exchanges = Sequence[tuple[bytes, bytes]]
 
@@ -119,6 +131,79 @@ def binary_exchanges(rows: int, tensors: int, *, count: int) -> Exchanges:
     return made
 
 
+def grpc_messages(
+    tensors: int, generator: np.random.Generator
+) -> tuple[bytes, service_pb2.ModelInferResponse]:
+    """A request of 20 FP32 values in *tensors* tensors, as a message, and an answer of one."""
+    request = service_pb2.ModelInferRequest(model_name="late_arrival")
+    values = generator.normal(100, 40, (tensors, COLUMNS // tensors)).astype("<f4")
+    for number, row in enumerate(values):
+        tensor = request.inputs.add(name=f"input_{number}", datatype="FP32")
+        tensor.shape.extend([1, len(row)])
+        request.raw_input_contents.append(row.tobytes())
+    answer = service_pb2.ModelInferResponse(model_name="late_arrival", model_version="1")
+    answer.outputs.add(name="prob_late", datatype="FP32").shape.extend([1, 1])
+    answer.raw_output_contents.append(struct.pack("<f", generator.random()))
+    return prefixed(request.SerializeToString()), answer
+
+
+def prefixed(body: bytes) -> bytes:
+    """A message of gRPC, not compressed."""
+    return struct.pack(">BI", 0, len(body)) + body
+
+
+class Blocks:
+    """Header blocks of one connection, by encoders that keep their tables."""
+
+    def __init__(self, method: str) -> None:
+        self._client, self._server = hpack.Encoder(), hpack.Encoder()
+        self._asked = [
+            *((":method", "POST"), (":scheme", "http"), (":path", f"/{SERVICE}/{method}")),
+            *((":authority", "127.0.0.1:8001"), ("te", "trailers"), ("content-type", "application/grpc")),
+            *(("user-agent", "grpc-python/1.82.0 grpc-c/54.0.0"), ("grpc-accept-encoding", "identity, gzip")),
+        ]
+
+    def begin(self, stream: int, trace: str = "") -> tuple[bytes, bytes]:
+        """HEADERS of a request, with a trace id or none, and of its answer."""
+        more = [("traceparent", trace)] if trace else []
+        asked = frame(HEADERS, END_HEADERS, stream, self._client.encode([*self._asked, *more]))
+        told = self._server.encode([(":status", "200"), ("content-type", "application/grpc")])
+        return (OPENING if stream == 1 else b"") + asked, frame(HEADERS, END_HEADERS, stream, told)
+
+    def end(self, stream: int) -> bytes:
+        """Trailers."""
+        told = self._server.encode([("grpc-status", "0"), ("grpc-message", "")])
+        return frame(HEADERS, END_HEADERS | END_STREAM, stream, told)
+
+
+def grpc_exchanges(tensors: int, *, count: int = 2000, traced: bool = False) -> Exchanges:
+    """Unary calls on one connection."""
+    generator, blocks, made = np.random.default_rng(1), Blocks("ModelInfer"), []
+    for number in range(count):
+        stream = 2 * number + 1
+        trace = f"00-{number:032x}-{number:016x}-01" if traced else ""
+        asked, told = blocks.begin(stream, trace)
+        body, answered = grpc_messages(tensors, generator)
+        back = frame(DATA, 0, stream, prefixed(answered.SerializeToString()))
+        made.append((asked + frame(DATA, END_STREAM, stream, body), told + back + blocks.end(stream)))
+    return made
+
+
+def stream_exchanges(tensors: int, *, count: int = 2000) -> Exchanges:
+    """Messages and answers of one stream; with the last it ends."""
+    generator, blocks, made = np.random.default_rng(1), Blocks("ModelStreamInfer"), []
+    asked, told = blocks.begin(1)
+    for number in range(count):
+        body, answered = grpc_messages(tensors, generator)
+        last = number == count - 1
+        back = service_pb2.ModelStreamInferResponse(infer_response=answered).SerializeToString()
+        asked += frame(DATA, END_STREAM if last else 0, 1, body)
+        told += frame(DATA, 0, 1, prefixed(back)) + (blocks.end(1) if last else b"")
+        made.append((asked, told))
+        asked, told = b"", b""
+    return made
+
+
 def flights() -> Exchanges:
     """What a real client and a real Triton sent: ten inputs, three of them strings, two outputs."""
     return [(Path(f"{CAPTURE}.c2s.bin").read_bytes(), Path(f"{CAPTURE}.s2c.bin").read_bytes())]
@@ -133,6 +218,10 @@ CASES: dict[str, tuple[int, Callable[[], Exchanges]]] = {
     "binary, 1 row × 20 columns, one tensor": (1, lambda: binary_exchanges(1, 1, count=2000)),
     "binary, 1,000 rows × 20 columns, one tensor": (1000, lambda: binary_exchanges(1000, 1, count=20)),
     "binary, 1,000 rows × 20 columns, 20 tensors": (1000, lambda: binary_exchanges(1000, 20, count=20)),
+    "gRPC, 1 row × 20 columns, one tensor": (1, lambda: grpc_exchanges(1)),
+    "  the same, a new trace header in each call": (1, lambda: grpc_exchanges(1, traced=True)),
+    "gRPC, 1 row × 20 columns, 10 tensors": (1, lambda: grpc_exchanges(10)),
+    "gRPC stream, 1 row × 20 columns, one tensor": (1, lambda: stream_exchanges(1)),
     "binary, 1,000 flights, 3 of 10 columns strings": (1000, flights),
 }
 
@@ -141,20 +230,36 @@ def read(exchanges: Exchanges, stages: int) -> None:
     """Every exchange through the first *stages* stages."""
     configuration = Configuration()
     limits = configuration.limits
-    connection = Http1Connection(limits.header_bytes, limits.body_bytes)
-    batcher = Batcher(configuration)
+    connection: Http1Connection | Http2Connection
+    if exchanges[0][0].startswith(b"PRI"):
+        connection = Http2Connection(limits.header_bytes, limits.body_bytes, streaming=is_stream)
+    else:
+        connection = Http1Connection(limits.header_bytes, limits.body_bytes)
+    monitor = Monitor(configuration, {}, 0.0, 0.0)
+    batcher = Batcher(configuration, monitor.known_columns)
     receive, add = connection.receive, batcher.add
+
+    def flush() -> None:
+        for rows in batcher.flush():
+            if stages == 4:
+                monitor.record(rows)
+
     for now, (request, back) in enumerate(exchanges, 1):
-        receive(0, request, now)
-        for exchange in receive(1, back, now):
+        asked = receive(0, request, now)
+        told = receive(1, back, now)
+        for item in (*asked, *told) if asked else told:
             if stages == 1:
                 continue
-            outcome = decode(exchange, limits)
-            assert type(outcome) is Decoded, outcome
-            if stages == 3 and add(outcome, 0.0):
-                batcher.flush()
-    batcher.flush()
-    assert connection.finished == len(exchanges)
+            if type(item) is Message:
+                outcomes = [inference.outcome for inference in decode_message(item, limits)]
+            else:
+                outcomes = [decode(item, limits)]
+            for outcome in outcomes:
+                assert type(outcome) is Decoded, outcome
+                if stages > 2 and (outcome.inputs or outcome.outputs) and add(outcome, 0.0):
+                    flush()
+    flush()
+    assert connection.begun == connection.finished > 0
 
 
 def microseconds(exchanges: Exchanges, stages: int, seconds: float) -> float:
@@ -177,7 +282,7 @@ def tables(result: dict[str, dict[str, float]]) -> Iterator[str]:
     """What was found, for people."""
     rows = []
     for name, found in result.items():
-        spent = found["wire_us"], found["decode_us"], found["batch_us"]
+        spent = tuple(found[f"{stage}_us"] for stage in STAGES)
         total = sum(spent)
         rows.append(
             (
@@ -187,8 +292,8 @@ def tables(result: dict[str, dict[str, float]]) -> Iterator[str]:
                 f"{1e6 * found['rows'] / total:,.0f}",
             )
         )
-    header = ("exchange", "wire µs", "decode µs", "batch µs", "exchanges/s", "rows/s")
-    yield Table("From bytes to columns, one core", header, rows).text()
+    header = ("exchange", *(f"{stage} µs" for stage in STAGES), "exchanges/s", "rows/s")
+    yield Table("From bytes to profiles, one core", header, rows).text()
 
 
 def main() -> None:
@@ -202,13 +307,9 @@ def main() -> None:
     result: dict[str, dict[str, float]] = {}
     for name, (rows, make) in CASES.items():
         exchanges = make()
-        upto = [microseconds(exchanges, stages, seconds) for stages in (1, 2, 3)]
-        result[name.strip()] = {
-            "rows": rows,
-            "wire_us": upto[0],
-            "decode_us": upto[1] - upto[0],
-            "batch_us": upto[2] - upto[1],
-        }
+        upto = [0.0, *(microseconds(exchanges, stages, seconds) for stages in (1, 2, 3, 4))]
+        spent = {f"{stage}_us": upto[i + 1] - upto[i] for i, stage in enumerate(STAGES)}
+        result[name.strip()] = {"rows": rows, **spent, "exchanges_per_core_second": 1e6 / upto[-1]}
     print("\n\n".join(tables(result)))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from exporter.schema import Configuration
 from exporter.traffic import FailureReason, Traffic
 from sidecar.books import Books
@@ -84,7 +86,7 @@ class Settler:
             self._count(exchange, outcome.model, outcome.version, None)
             if outcome.tokens is not None:
                 self._traffic.add_tokens(outcome.model, outcome.version, exchange.protocol, outcome.tokens)
-            due = self._batcher.add(outcome, self._at(exchange.started))
+            due = self._add(outcome, exchange.started)
             self._pending[books] += 1
             if due:
                 self._full()
@@ -127,12 +129,17 @@ class Settler:
         if (
             isinstance(outcome, Decoded)
             and (outcome.inputs or outcome.outputs)
-            and self._batcher.add(outcome, self._at(inference.started))
+            and self._add(outcome, inference.started)
         ):
             self._full()
 
-    def _at(self, nanoseconds: int) -> float:
-        return self.line[0] + self.line[1] * nanoseconds
+    def _add(self, outcome: Decoded, nanoseconds: int) -> bool:
+        """Put rows into the batch, under the version that the traffic has for them; True when it is due."""
+        if not outcome.version:
+            model, version = self._traffic.name(outcome.model, "", succeeded=True)
+            if model == outcome.model:
+                outcome = replace(outcome, version=version)
+        return self._batcher.add(outcome, self.line[0] + self.line[1] * nanoseconds)
 
     def _traffic_of(self, exchange: Exchange, outcome: Outcome) -> None:
         if isinstance(outcome, Failed):
