@@ -1,7 +1,7 @@
 """``python -m bench``: run all benchmarks, print tables, write JSON to bench/results/.
 
-``--quick`` takes about four minutes, the whole about fifteen. Other work on the machine is felt: prefer the
-ratios, and run it on a machine at rest.
+``--quick`` takes less than eight minutes, the whole about half an hour. Other work on the machine is felt:
+prefer the ratios, and run it on a machine at rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import FrameType
 
 import click
 
-from bench import document, grpc_calls, machine, memory, passthrough, served
+from bench import chaos, document, grpc_calls, machine, memory, passthrough, served
 from bench.processes import BenchError
 from bench.tables import Report
 from bench.tools import RESULTS, ROOT
@@ -27,12 +27,13 @@ from bench.tools import RESULTS, ROOT
 RUNS: dict[str, Callable[..., Report]] = {
     "passthrough": passthrough.run,
     "grpc": grpc_calls.run,
+    "chaos": chaos.run,
     "memory": memory.run,
     "served": served.run,
 }
 """Benchmarks of the running sidecar."""
 
-MODULES = ("scrape", "wire", "values")
+MODULES = ("kserve_logger", "scrape", "wire", "values")
 """Benchmarks of one layer each, in a process of their own: ``python -m bench.NAME --json FILE``."""
 
 

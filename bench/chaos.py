@@ -126,7 +126,7 @@ async def measure(
 
 
 def run(*, quick: bool, say: Callable[[str], None]) -> Report:
-    """About two minutes, *quick* one and a half: a stop takes `STOP_SECONDS` in both."""
+    """About two minutes, *quick* one: a stop takes `STOP_SECONDS` in both."""
     data: list[dict[str, Any]] = []
     lines: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory(prefix="modelmeter-chaos-") as name, ExitStack() as stack:
@@ -135,7 +135,7 @@ def run(*, quick: bool, say: Callable[[str], None]) -> Report:
         stack.enter_context(server)
         file = write_configuration(directory, "chaos", {"models": [small_model(directory)]})
         what = Paced("chaos", http_requests(load.small_bodies()), CONNECTIONS, RATE)
-        usual = 5.0 if quick else 20.0
+        usual = 4.0 if quick else 20.0
         uvloop.run(what.send(upstream, 1.0))
         direct, failed = uvloop.run(what.send(upstream, usual))
         note("nginx, direct", direct, failed, usual, None, 0, data, lines)
@@ -182,7 +182,7 @@ def note(
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Five seconds a situation.")
+@click.option("--quick", is_flag=True, help="Four seconds a situation.")
 def main(quick: bool) -> None:
     """Trouble the recorder under a constant rate; exit status 1 when a request failed or books are off."""
     report = run(quick=quick, say=lambda text: click.echo(text, err=True))

@@ -208,6 +208,26 @@ def figures(latencies: Sequence[float], seconds: float) -> Figures:
     return Figures(len(latencies), seconds, float(p50), float(p99), float(p999))
 
 
+async def timetable(rate: float, seconds: float, ask: Callable[[float], None]) -> int:
+    """Call *ask* with the time when each request is due, *rate* a second; returns how many there were."""
+    whole, sent = int(rate * seconds), 0
+    gc.disable()  # what it collects here takes 10 ms, which would be everybody's p99
+    try:
+        began = time.perf_counter()
+        for tick in itertools.count(1):
+            due = began + tick * TICK
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            until = min(whole, int((tick - 1) * TICK * rate) + 1)
+            for _ in range(until - sent):
+                ask(due)
+            sent = until
+            if sent == whole:
+                return whole
+    finally:
+        gc.enable()
+    raise AssertionError
+
+
 @dataclass(frozen=True)
 class Paced:
     """Requests at a constant rate, those of *requests* in turn; over gRPC they are messages to *path*."""
@@ -245,28 +265,14 @@ class Paced:
         for _ in range(self.connections):
             _, client = await loop.create_connection(lambda: kind(turn, done), "127.0.0.1", port)
             clients.append(client)
-        whole, sent = int(self.rate * seconds), 0
-        gc.disable()
-        try:
-            began = time.perf_counter()
-            next_client = itertools.cycle(clients).__next__
-            for tick in itertools.count(1):
-                await asyncio.sleep(max(0.0, began + tick * TICK - time.perf_counter()))
-                until = min(whole, int((tick - 1) * TICK * self.rate) + 1)
-                due = began + tick * TICK
-                for _ in range(until - sent):
-                    next_client().ask(due)
-                sent = until
-                if sent == whole:
-                    break
-            patience = time.perf_counter() + PATIENCE
-            while len(latencies) + failures < whole and time.perf_counter() < patience:
-                await asyncio.sleep(TICK)
-        finally:
-            gc.enable()
-            failed = whole - len(latencies)
-            for client in clients:
-                client.transport.close()
+        next_client = itertools.cycle(clients).__next__
+        whole = await timetable(self.rate, seconds, lambda due: next_client().ask(due))
+        patience = time.perf_counter() + PATIENCE
+        while len(latencies) + failures < whole and time.perf_counter() < patience:
+            await asyncio.sleep(TICK)
+        failed = whole - len(latencies)
+        for client in clients:
+            client.transport.close()
         return latencies, failed
 
 
@@ -277,34 +283,46 @@ def http_requests(bodies: Sequence[bytes], path: str = "/v2/models/bench/infer")
 
 
 class StreamClient(Grpc):
-    """A connection of streams: on each, *window* messages are under way at any time."""
+    """A connection of streams: on each, *window* messages are always under way, or as many as are due."""
 
     def begin(self, count: int, window: int, sized: int) -> None:
         """Open *count* streams; an answer's message has *sized* bytes, and HTTP/2 may cut it anywhere."""
-        self.sized = sized
+        self.sized, self.greedy, self.stopping = sized, window > 0, False
         self.sent = {2 * number + 1: deque[float]() for number in range(count)}
         self.got = dict.fromkeys(self.sent, 0)
-        self.stopping = False
+        self.turns = itertools.cycle(self.sent)
         for stream in self.sent:
             self.open[stream] = 0.0
             self.transport.write(frame(HEADERS, END_HEADERS, stream, self.HEAD))
             for _ in range(window):
-                self.push(stream)
+                self.push(stream, time.perf_counter())
 
-    def push(self, stream: int) -> None:
+    def ask(self, due: float) -> None:
+        """One more message, on the streams in turn."""
+        self.push(next(self.turns), due)
+
+    def push(self, stream: int, due: float) -> None:
         """One more message."""
-        self.sent[stream].append(time.perf_counter())
+        self.sent[stream].append(due)
         self.transport.write(frame(DATA, 0, stream, next(self.turn)))
+
+    def stop(self) -> None:
+        """No more messages; each stream ends when it has been answered."""
+        self.stopping = True
+        for stream, sent in self.sent.items():
+            if not sent:
+                self.transport.write(frame(DATA, END_STREAM, stream))
 
     def message(self, stream: int, payload: bytes) -> None:
         """Each answer asks for the next message; after the last one the stream ends."""
         whole, self.got[stream] = divmod(self.got[stream] + len(payload), self.sized)
         for _ in range(whole):
             self.done(self.sent[stream].popleft(), True)
-            if not self.stopping:
-                self.push(stream)
-            elif not self.sent[stream]:
-                self.transport.write(frame(DATA, END_STREAM, stream))
+            if self.stopping:
+                if not self.sent[stream]:
+                    self.transport.write(frame(DATA, END_STREAM, stream))
+            elif self.greedy:
+                self.push(stream, time.perf_counter())
 
     def ended(self, stream: int) -> None:
         """The trailers came; with answers missing the stream has failed."""
@@ -321,12 +339,13 @@ class StreamClient(Grpc):
 
 @dataclass(frozen=True)
 class Streams:
-    """Messages on long streams, as fast as they are answered."""
+    """Messages on long streams: as fast as they are answered, or *rate* a second in all."""
 
     title: str
     messages: Sequence[bytes]
     answer_size: int
     path: str
+    rate: float | None = None
     connections: int = 8
     streams: int = 4
     window: int = 4
@@ -353,10 +372,14 @@ class Streams:
             _, client = await loop.create_connection(lambda: kind(turn, done), "127.0.0.1", port)
             clients.append(client)
         for client in clients:
-            client.begin(self.streams, self.window, self.answer_size)
-        await asyncio.sleep(seconds)
+            client.begin(self.streams, 0 if self.rate else self.window, self.answer_size)
+        if self.rate:
+            next_client = itertools.cycle(clients).__next__
+            await timetable(self.rate, seconds, lambda due: next_client().ask(due))
+        else:
+            await asyncio.sleep(seconds)
         for client in clients:
-            client.stopping = True
+            client.stop()
         patience = time.perf_counter() + PATIENCE
         while any(client.open for client in clients) and time.perf_counter() < patience:
             await asyncio.sleep(TICK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from typing import Any
 
 from bench.processes import BenchError
 from bench.tables import Report, Table
@@ -22,8 +23,10 @@ SUMMED = {
 TITLES = {
     "passthrough": "Pass-through",
     "grpc": "gRPC",
+    "chaos": "While the recorder is in trouble",
     "memory": "Memory",
     "served": "Scrapes of a running sidecar",
+    "kserve_logger": "A slow consumer: KServe's logger and ours",
     "scrape": "Rendering /metrics",
     "wire": "Reading exchanges",
     "values": "Values into profiles",
@@ -62,17 +65,23 @@ def render(machine: dict[str, str], reports: Sequence[Report], *, quick: bool) -
 def summary(reports: Sequence[Report]) -> Table:
     """The few figures that are asked for first."""
     data = {report.name: report.data for report in reports}
+    loads, calls = data["passthrough"]["loads"], data["grpc"]["loads"]
     rows: list[tuple[str, str]] = []
-    loads = data["passthrough"]["loads"]
     for load, title in (("small, 1 connection", "1 connection"), ("small, 32 connections", "32 connections")):
-        for subject in loads[load]:
-            found = f"{subject['ratio']:.2f} × HAProxy http"
-            books = subject.get("books")
-            if subject["name"] == "Envoy http":
-                rows.append((f"Envoy, {title}", found))
-            elif subject["name"] in SUMMED:
-                lost = percent(books["dropped"], books["seen"])
-                rows.append((f"{SUMMED[subject['name']]}, {title}", f"{found}, {lost} dropped"))
+        rows += against(loads[load], title, "HAProxy http", "Envoy http")
+    for load, found in calls.items():
+        if load.startswith("gRPC, 32 connections, 1 call"):
+            rows += against(found, "gRPC, 32 connections", "Envoy h2", "HAProxy h2")
+    for key, found in (*loads.items(), *calls.items()):
+        if key.startswith("constant"):
+            rows += at_constant_rate("gRPC" if key == "constant" else "JSON", found)
+    for one in data["chaos"]["situations"]:
+        exact = "books exact" if one["exact"] else "books NOT exact"
+        rows.append((f"{one['name']}, p99", f"{one['p99']:,.0f} µs, {one['failed']} failed, {exact}"))
+    wire = data["wire"]
+    for name in ("JSON, 1 row × 20 columns, one tensor", "gRPC, 1 row × 20 columns, one tensor"):
+        found = f"{wire[name]['exchanges_per_core_second']:,.0f} exchanges/s/core"
+        rows.append((f"recorder offline, bytes to profiles: {name}", found))
     columns = data["memory"]["columns"]
     for moment, found in data["memory"]["moments"].items():
         memory = sum(process["pss"] for process in found.values())
@@ -83,6 +92,43 @@ def summary(reports: Sequence[Report]) -> Table:
         if scrape["compressed"]
     ]
     return Table("In one look", ("", "found"), rows)
+
+
+def against(found: Sequence[dict[str, Any]], title: str, reference: str, other: str) -> list[tuple[str, str]]:
+    """Rates as ratios to *reference*: those of *other* and of ours.
+
+    >>> books = {"seen": 2, "recorded": 2, "dropped": 0}
+    >>> ours = {"name": "modelmeter, all recorded", "ratio": 1.0, "books": books}
+    >>> against([{"name": "Envoy h2", "ratio": 0.5}, ours], "t", "HAProxy", "Envoy h2")[0]
+    ('Envoy h2, t', '0.50 × HAProxy')
+    """
+    rows = []
+    for subject in found:
+        ratio = f"{subject['ratio']:.2f} × {reference}"
+        books = subject.get("books")
+        if subject["name"] == other:
+            rows.append((f"{other}, {title}", ratio))
+        elif subject["name"] in SUMMED:
+            lost = percent(books["dropped"], books["seen"])
+            rows.append((f"{SUMMED[subject['name']]}, {title}", f"{ratio}, {lost} dropped"))
+    return rows
+
+
+def at_constant_rate(protocol: str, found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is added to the p99, by Envoy and by ours, and the processor time of all of our processes.
+
+    >>> ours = {"name": "… recorder at nice 0", "p99_added_us": 90.0, "cpu_seconds_per_1000_in_all": 0.016}
+    >>> at_constant_rate("JSON", {"rate": 5000.0, "subjects": [ours]})
+    [('recording, recorder at nice 0, JSON, 5,000 requests/s', 'p99 +90 µs, 0.016 CPU s per 1,000 in all')]
+    """
+    rows = []
+    for subject in found["subjects"]:
+        name = SUMMED.get(subject["name"], subject["name"])
+        if subject["name"] in SUMMED or name.startswith("Envoy"):
+            spent = f"{subject['cpu_seconds_per_1000_in_all']:.3f} CPU s per 1,000 in all"
+            told = f"p99 {subject['p99_added_us']:+,.0f} µs, {spent}"
+            rows.append((f"{name}, {protocol}, {found['rate']:,.0f} requests/s", told))
+    return rows
 
 
 def write(machine: dict[str, str], reports: Sequence[Report], *, quick: bool) -> None:

@@ -95,8 +95,8 @@ def measure(name: str, port: int, pids: list[int], seconds: float) -> dict[str, 
     }
 
 
-def run(seconds: float) -> list[dict[str, Any]]:
-    """All of it."""
+def run(seconds: float, agent: bool) -> list[dict[str, Any]]:
+    """All of it; with KServe's *agent* or without."""
     found = []
     with tempfile.TemporaryDirectory(prefix="modelmeter-bench-") as name, ExitStack() as stack:
         directory = Path(name)
@@ -104,7 +104,7 @@ def run(seconds: float) -> list[dict[str, Any]]:
         stack.enter_context(server)
         measure("", upstream, [], 1.0)
         found.append(measure("nginx, direct", upstream, [], seconds))
-        if AGENT.exists():
+        if agent:
             for title, slow in (("sink answers at once", 0.0), ("sink answers after 10 s", SLOW_SECONDS)):
                 with ExitStack() as one:
                     port, pids = start_agent(directory, upstream, slow, one)
@@ -121,7 +121,7 @@ def run(seconds: float) -> list[dict[str, Any]]:
     return found
 
 
-def table(found: list[dict[str, Any]], seconds: float) -> Table:
+def table(found: list[dict[str, Any]], seconds: float, agent: bool) -> Table:
     """For people."""
     lines = [
         (
@@ -134,7 +134,7 @@ def table(found: list[dict[str, Any]], seconds: float) -> Table:
         )
         for one in found
     ]
-    note = "Private memory of all processes." + ("" if AGENT.exists() else " KServe's agent is not here.")
+    note = "Private memory of all processes." + ("" if agent else " KServe's agent is not here.")
     return Table(f"{RATE:,.0f} requests/s for {seconds:.0f} s, and a slow consumer", HEADER, lines, note)
 
 
@@ -143,19 +143,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--quick", action="store_true", help="five seconds each")
+    parser.add_argument("--quick", action="store_true", help="four seconds each")
     parser.add_argument("--sink", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--slow", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.sink:
         uvloop.run(sink(arguments.sink, arguments.slow))
-    if AGENT.exists() and INSIDE not in os.environ:
+    inside = INSIDE in os.environ
+    if (
+        AGENT.exists()
+        and not inside
+        and subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0
+    ):
         inner = [sys.executable, "-m", "bench.kserve_logger", *sys.argv[1:]]
         command = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *inner]
         sys.exit(subprocess.run(command, env={**os.environ, INSIDE: "1"}, check=False).returncode)
-    seconds = 5.0 if arguments.quick else 20.0
-    found = run(seconds)
-    print(table(found, seconds).text())
+    seconds = 4.0 if arguments.quick else 20.0
+    found = run(seconds, inside)
+    print(table(found, seconds, inside).text())
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 

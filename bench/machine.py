@@ -12,7 +12,12 @@ from pathlib import Path
 
 PACKAGES = ("uvloop", "httptools", "msgspec", "numpy", "datasketches", "cheroot")
 
-COMMANDS = {"nginx": ("nginx", "-v"), "HAProxy": ("haproxy", "-v"), "wrk": ("wrk", "-v")}
+COMMANDS = {
+    "nginx": ("nginx", "-v"),
+    "HAProxy": ("haproxy", "-v"),
+    "wrk": ("wrk", "-v"),
+    "h2load": ("h2load", "--version"),
+}
 
 
 def describe() -> dict[str, str]:

@@ -89,7 +89,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 0.01
     large_body_bytes: Annotated[
         Annotated[int, Meta(ge=0, le=1 << 30)],
-        Meta(description="Bytes of each message copied of that share; at most an eighth of `ring_bytes`."),
+        Meta(
+            description="Limit of that share, and of server-sent events; at most an eighth of `ring_bytes`."
+        ),
     ] = 1_048_576
     ring_bytes: Annotated[
         Annotated[int, Meta(ge=1_048_576, le=1 << 30)],

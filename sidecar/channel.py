@@ -76,8 +76,8 @@ class Channel:
         self.books = Books(page, protocol)
         self.words = page
         self._header_limit = limits.header_bytes
-        self._body_limit = max(limits.body_bytes, limits.large_body_bytes if limits.large_sampling else 0)
-        """The tap draws which limit is an exchange's; here both fit."""
+        self._body_limit = max(limits.body_bytes, limits.large_body_bytes)
+        """The tap decides which limit is an exchange's; here both fit."""
         self._sampled = sampled
         self._sink = sink
         self._message_sink = message_sink

@@ -34,6 +34,7 @@ METHODS = frozenset(
 segment is never shorter in practice, and shorter ones are compared as far as they go."""
 
 _HEAD_END = b"\r\n\r\n"
+_EVENT = b"\ndata: "
 
 EARLY_BYTES = 4096
 """Kept of a server that speaks before its client has: gRPC's sends its SETTINGS (40 bytes) when it accepts,
@@ -193,6 +194,14 @@ class Copier:
                 if length <= EARLY_BYTES:
                     return
                 flow.early = None
+            elif left and direction == ANSWER and not flow.head_only and _EVENT in data:
+                # Tokens as they come are no tensor: small reads over a long time, and what tells how many
+                # they were stands at the end. Looked for only where an answer would be cut.
+                more, flow.limit = self._draws.most - flow.limit, self._draws.most
+                if more:
+                    flow.left = left + more
+                    self.data(flow, direction, data, now)
+                    return
             flow.left = 0
             if (left or flags) and not self._put(direction, flags, flow.number, now, 0, data[:left]):
                 self._cut(flow, flags, now)

@@ -53,6 +53,8 @@ class Draws:
         eighth = ring.size // 8
         self.limit = max(min(limit, eighth), 1)  # 0 is `HEADS`
         self._large_limit = min(large_limit, eighth)
+        self.most = max(self.limit, self._large_limit)
+        """What is copied of the longest."""
         self._large_sampling = large_sampling if self._large_limit > self.limit else 0.0
         self.reserve = eighth
         """Bytes of the ring that are kept for what is under way."""

@@ -42,8 +42,10 @@ class _Tensor(msgspec.Struct, gc=False):
 _KEYS = msgspec.json.Decoder(_Keys)
 _TENSORS = msgspec.json.Decoder(list[_Tensor])
 _ANY = msgspec.json.Decoder(msgspec.Raw)
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
-_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?Infinity|NaN', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+# One that never closes goes to the end, and possessively: else each of its quotes would begin another scan.
+_TOKEN = re.compile(_STRING + rb"|[{}]", re.DOTALL)
+_NO_NUMBER = re.compile(rb"(" + _STRING + rb")|-?Infinity|NaN", re.DOTALL)
 _MOST_TOKENS = 65_536
 _MARK = b"event:"
 

@@ -214,6 +214,22 @@ def test_a_share_of_exchanges_is_copied_up_to_the_large_limit_in_both_directions
     assert 60 < large < 140  # 100 ± 4.6 standard deviations
 
 
+def test_events_as_they_come_are_copied_up_to_the_large_limit_and_other_answers_are_not() -> None:
+    event = b"\ndata: " + b"x" * 92
+    for piece, copied in ((event, 4000), (bytes(99), 1000)):
+        bench = Bench(size=1 << 20, body_limit=1000)
+        bench.copier = Copier(bench.writer, bench.words, 1.0, 1000, 0.0, 4000)
+        flow = bench.copier.open(1)
+        bench.copier.data(flow, REQUEST, POST, 1)
+        for time in range(60):
+            bench.copier.data(flow, ANSWER, piece, time)
+        answers = [record for record in bench.read() if record[0] in (Kind.ANSWER, Kind.ANSWER_SKIPPED)]
+        assert sum(len(data) for _, _, data, _ in answers) == copied
+        assert sum(size for _, _, _, size in answers) == 60 * 99 - copied
+        kinds = [kind for kind, _, _, _ in answers]
+        assert kinds == sorted(kinds)  # once something was left out, all the rest is
+
+
 def test_the_large_limit_is_at_most_an_eighth_of_the_ring() -> None:
     bench = Bench()
     bench.copier = Copier(bench.writer, bench.words, 1.0, 1000, 1.0, 1 << 30)
