@@ -35,16 +35,8 @@ CONNECTIONS = 32
 KILL_SECONDS = 2.0
 STOP_SECONDS = 10.0
 HEADER = (
-    "recorder",
-    "p50 µs",
-    "p99 µs",
-    "p99.9 µs",
-    "sent",
-    "failed",
-    "recorded",
-    "dropped",
-    "replaced",
-    "books",
+    *("recorder", "p50 µs", "p99 µs", "p99.9 µs", "sent", "failed", "recorded", "dropped", "replaced"),
+    *("internal errors", "books"),
 )
 
 Trouble = Callable[[Sidecar], Awaitable[None]]
@@ -91,14 +83,15 @@ async def starved(sidecar: Sidecar) -> None:
 
 
 async def cramped(sidecar: Sidecar) -> None:
-    """Each recorder gets no more address space than it has when it is found, new as it is."""
+    """Each recorder gets no more writable memory than it has when it is found, new as it is."""
     known: set[int] = set()
     while True:
         for pid in set(recorder(sidecar)) - known:
             with contextlib.suppress(OSError):
-                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-                limit = pages * resource.getpagesize()
-                resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+                status = Path(f"/proc/{pid}/status").read_text()
+                kilobytes = int(status.partition("VmData:")[2].split()[0])
+                # Not RLIMIT_AS: glibc keeps 64 MiB of address space for each thread, and grows into it.
+                resource.prlimit(pid, resource.RLIMIT_DATA, (1024 * kilobytes, resource.RLIM_INFINITY))
                 known.add(pid)
         await asyncio.sleep(0.2)
 
@@ -151,7 +144,7 @@ def run(*, quick: bool, say: Callable[[str], None]) -> Report:
                 latencies, failed = uvloop.run(measure(what, sidecar.port, seconds, trouble(sidecar)))
                 books = sidecar.books().since(before)
                 replaced = sidecar.restarts - replaced
-            note(title, latencies, failed, seconds, books, replaced, data, lines)
+            note(title, latencies, failed, seconds, books, replaced, data, lines, sidecar.errors)
     title = f"{CONNECTIONS} connections, {RATE:,.0f} requests/s, and a recorder that is …"
     exact = all(one["exact"] for one in data)
     return Report("chaos", [Table(title, HEADER, lines)], {"situations": data, "exact": exact})
@@ -166,18 +159,28 @@ def note(
     replaced: int,
     data: list[dict[str, Any]],
     lines: list[tuple[str, ...]],
+    errors: int = 0,
 ) -> None:
     """Add what was found to *data* and *lines*."""
     found = figures(latencies, seconds)
     sent = found.requests + failed
     exact = not failed and (books is None or (books.seen == sent and books.holds and not books.unsettled))
-    data.append({"name": title, **asdict(found), "failed": failed, "exact": exact, "replaced": replaced})
+    data.append(
+        {
+            "name": title,
+            **asdict(found),
+            "failed": failed,
+            "exact": exact,
+            "replaced": replaced,
+            "errors": errors,
+        }
+    )
     times = (f"{found.p50:,.0f}", f"{found.p99:,.0f}", f"{found.p999:,.0f}")
-    told: tuple[str, ...] = ("", "", "", "")
+    told: tuple[str, ...] = ("", "", "", "", "")
     if books is not None:
         data[-1]["books"] = asdict(books)
         shares = percent(books.recorded, books.seen), percent(books.dropped, books.seen)
-        told = (*shares, str(replaced), "exact" if exact else f"seen {books.seen:,}")
+        told = (*shares, str(replaced), str(errors), "exact" if exact else f"seen {books.seen:,}")
     lines.append((title, *times, f"{sent:,}", f"{failed:,}", *told))
 
 

@@ -75,9 +75,9 @@ def summary(reports: Sequence[Report]) -> Table:
     for key, found in (*loads.items(), *calls.items()):
         if key.startswith("constant"):
             rows += at_constant_rate("gRPC" if key == "constant" else "JSON", found)
-    for one in data["chaos"]["situations"]:
+    for one in data["chaos"]["situations"][1:]:  # the first is the server itself
         exact = "books exact" if one["exact"] else "books NOT exact"
-        rows.append((f"{one['name']}, p99", f"{one['p99']:,.0f} µs, {one['failed']} failed, {exact}"))
+        rows.append((f"recorder {one['name']}", f"p99 {one['p99']:,.0f} µs, {one['failed']} failed, {exact}"))
     wire = data["wire"]
     for name in ("JSON, 1 row × 20 columns, one tensor", "gRPC, 1 row × 20 columns, one tensor"):
         found = f"{wire[name]['exchanges_per_core_second']:,.0f} exchanges/s/core"

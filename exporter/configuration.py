@@ -133,9 +133,11 @@ def _explain(error: msgspec.ValidationError, document: object, file: str) -> Con
         return ConfigurationError(file, path, allowed, match["found"])
     if match := _EXPECTED.match(message):
         expected = match["expected"]
+        # `str | null`: a key that may be left out
+        expected = expected.replace(" | null`", "`").replace(" | ", "` or `")
         for code, plain in _PLAIN.items():
             expected = expected.replace(code, plain)
-        return ConfigurationError(file, path, expected.replace(" | ", " or "), _show(value))
+        return ConfigurationError(file, path, expected, _show(value))
     return ConfigurationError(file, path, message, _show(value))
 
 
@@ -246,6 +248,13 @@ def _check_columns(specs: tuple[ColumnSpec, ...], path: str, file: str) -> None:
         if spec.categories is not None and len(set(spec.categories)) != len(spec.categories):
             raise ConfigurationError(
                 file, f"{here}.categories", "each category once", _show(list(spec.categories))
+            )
+        if spec.categories is not None and spec.kind in ("numeric", "embedding", "text"):
+            raise ConfigurationError(
+                file,
+                f"{here}.categories",
+                f"no categories for a {spec.kind} column",
+                _show(list(spec.categories)),
             )
         if spec.range is not None and spec.kind in ("categorical", "boolean"):
             raise ConfigurationError(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic_ns
 
 from exporter.schema import Limits
 from sidecar.books import Books, DroppedReason
@@ -30,6 +31,8 @@ MessageSink = Callable[[Message], None]
 
 ANSWER = int(Kind.ANSWER)
 """The largest kind that carries bytes."""
+
+LONGEST_READ_NS = 250_000_000
 
 HELD_BYTES = 16 << 20
 """Bytes of unfinished messages that all connections together may hold."""
@@ -100,13 +103,19 @@ class Channel:
         if first:
             return 0
         copied = self.ring.skip_to_head()
+        self.words[Recorder.EPOCH] += 1  # after it: who sees this tells us behind it what we have to know
         lost = copied + self.words[Recorder.EXTRA] - self.books.settled()
         self.books.dropped("recorder_restart", lost)
         return lost
 
     def read(self, limit: int) -> int:
-        """Follow about *limit* bytes of records; returns how many records there were."""
+        """Follow about *limit* bytes of records; returns how many records there were.
+
+        Ends early when they take long: 2 kB that were compressed can take 50 ms, and whoever reads has to
+        give signs of life in between.
+        """
         count = 0
+        until = monotonic_ns() + LONGEST_READ_NS
         for kind, flags, number, time, size, payload in self.ring.read(limit):
             count += 1
             self.oldest = time
@@ -122,9 +131,11 @@ class Channel:
                 elif kind == Kind.OPEN:
                     self._connections[number] = _Followed(self._reader())
                 else:
-                    self._rare(kind, number, time, size)
+                    self._rare(kind, number, time, size, payload)
             except Exception:  # a fault of ours may cost a connection, never the recorder
                 self._fault(number)
+            if not count & 15 and monotonic_ns() > until:
+                break
         return count
 
     def _reader(self) -> Http1Connection:
@@ -254,7 +265,7 @@ class Channel:
             self.books.dropped("ring_full", followed.credit)
             followed.credit = 0
 
-    def _rare(self, kind: int, number: int, time: int, size: int) -> None:
+    def _rare(self, kind: int, number: int, time: int, size: int, payload: memoryview) -> None:
         if kind == Kind.RESET:
             for other in list(self._connections):
                 self._forget(other, "tap_restart")
@@ -277,6 +288,9 @@ class Channel:
             del self._connections[number]
         elif kind == Kind.LOST:
             self._resync(followed)
+        elif kind >= Kind.REQUEST_TABLE:
+            if followed.streams is not None and not followed.blind[kind - Kind.REQUEST_TABLE]:
+                followed.streams.restore(kind - Kind.REQUEST_TABLE, bytes(payload))
         elif not followed.blind[kind - Kind.REQUEST_SKIPPED]:
             self._receive(followed, kind - Kind.REQUEST_SKIPPED, memoryview(b""), size, time)
 

@@ -166,9 +166,14 @@ def sidecar(
 ) -> None:
     """Forward clients to a model server, and record what passes.
 
-    Beside a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000
-
-    Around a server:  modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- COMMAND
+    \b
+    Beside a server:
+      modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000
+    Around a server, so that both start and end together:
+      modelmeter sidecar --listen http=:8080 --upstream http=127.0.0.1:8000 -- COMMAND
+    HTTP and gRPC: once each:
+      --listen http=:8080 --upstream http=127.0.0.1:8000
+      --listen grpc=:8081 --upstream grpc=127.0.0.1:8001
     """
     from exporter.configuration import ConfigurationError, load
     from exporter.errors import ErrorCounts

@@ -282,7 +282,7 @@ class Copier:
             if early and not self._put(Kind.ANSWER_SKIPPED, 0, flow.number, now, len(early), b""):
                 self._cut(flow, 0, now)
             return False
-        flow.frames = frames = Frames()
+        flow.frames = frames = self._walk.begin()
         if self._notes:
             self.flush(now)
             if self._notes:  # OPEN may be among them, and nothing may be read before it

@@ -1,8 +1,9 @@
 """Frames: an HTTP/2 connection is walked by the 9-byte headers of its frames (RFC 9113, 4.1).
 
-Promises: nothing but those headers is looked at, 0.3 µs each; malformed bytes are walked like others and
-harm nothing; streams are counted exactly (begun in the ring, or `Tap.DROPPED_PRESSURE`); memory per
-connection is bounded. Refuses: HPACK, padding, and to judge a peer's conduct.
+Promises: nothing but those headers is looked at, and what header blocks do to their table, 0.3 µs each;
+malformed bytes are walked like others and harm nothing; streams are counted exactly (begun in the ring, or
+`Tap.DROPPED_PRESSURE`); memory per connection is bounded.
+Refuses: fields, padding, and to judge a peer's conduct.
 
 The unit is a stream: a HEADERS frame of the client on an odd stream above all earlier ones begins an
 exchange. What is copied goes into the ring verbatim, one record for each read as long as nothing in it is
@@ -18,9 +19,11 @@ Left out are, and the reader sees each but the last two as skipped payload of a 
 
 A frame's header is put when all of it has come: up to 8 bytes of a read wait for the next one.
 
-When a record does not fit, the connection's state in the reader is lost: both directions are copied again
-from their next frame that is not inside a header block, with an empty record that says so (`GAP`). Streams
-begun meanwhile are counted as dropped, and of those begun before nothing more is copied but their heads.
+When a record does not fit, or another recorder has taken over, the connection's state in the reader is lost:
+both directions are copied again from their next frame that is not inside a header block, with an empty record
+that says so (`BOUNDARY`), and one with what the header table was by then (`sidecar.tables`). That bytes are
+missing (`GAP`) is told for both when the first goes on. Streams begun meanwhile are counted as dropped, and
+of those begun before nothing more is copied but their heads.
 
 What is kept of a stream is how much of it may still be copied, and only between its first and last DATA, or
 if it was not drawn. A connection with more than `STREAMS` of those, or with more than `SHARE` when all
@@ -33,8 +36,9 @@ import struct
 from collections.abc import Callable
 
 from sidecar.draws import HEADS, SHED, Draws
-from sidecar.ring import BOUNDARY, FRAMES, GAP, START, Kind, RingWriter
-from sidecar.words import Tap, Words
+from sidecar.ring import BOUNDARY, FRAMES, GAP, HEADER, START, Kind, RingWriter
+from sidecar.tables import Table, Tables
+from sidecar.words import Recorder, Tap, Words
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -56,13 +60,17 @@ _SIZE = _HEADER.size
 _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _PUSH_PROMISE, _PING = 0, 1, 2, 3, 5, 6
 _WINDOW_UPDATE, _CONTINUATION = 8, 9
 _END_STREAM, _END_HEADERS = 1, 4
+_PLAIN = _END_HEADERS | 0x28  # with neither padding nor priority
 _STREAM = 0x7FFFFFFF
 
 _SHED, _HEADS_ONLY = int(Kind.STREAM_SHED), int(Kind.STREAM_HEADS_ONLY)
 _SKIPPED = int(Kind.REQUEST_SKIPPED)
+_TABLE = int(Kind.REQUEST_TABLE)
 
 _DROPPED_PRESSURE = int(Tap.DROPPED_PRESSURE)
+_EPOCH = int(Recorder.EPOCH)
 _LEFT_OUT = frozenset((_WINDOW_UPDATE, _PING, _PRIORITY))
+_PARTS = frozenset((_CONTINUATION, _PUSH_PROMISE))
 
 Piece = tuple[int, int, int, bytes]
 """A record to be: kind, flags, size, payload."""
@@ -71,7 +79,7 @@ Piece = tuple[int, int, int, bytes]
 class Side:
     """One direction of a connection."""
 
-    __slots__ = ("block", "lost", "omit", "partial", "rest", "runs", "skip")
+    __slots__ = ("block", "lost", "omit", "partial", "rest", "runs", "skip", "table", "told")
 
     def __init__(self, rest: int) -> None:
         self.rest = rest
@@ -86,14 +94,36 @@ class Side:
         """A header block is under way."""
         self.lost = False
         """Nothing is copied until a frame begins."""
+        self.told = False
+        """The reader knows, and of what began since no byte is missing."""
+        self.table: Table | None = None
+        """What the header table is, while that is known."""
         self.runs: dict[int, int] = {}
         """For each stream that sends DATA: how much more of it is copied."""
+
+    def rests(self) -> bool:
+        """Whether the next byte begins a frame, not inside a header block."""
+        return not (self.rest or self.skip or self.omit or self.block)
+
+    def room(self) -> int:
+        """Bytes of the ring that telling of a gap takes at most: twice, as its end may be in the way."""
+        return 2 * (2 * HEADER.size + (0 if self.table is None else self.table.room))
+
+    def head(self, kind: int, flags: int, data: bytes, start: int, end: int) -> None:
+        """A frame of a header block; its payload is *data* from *start* to *end*, as far as that is there."""
+        if self.table is not None and not self.table.take(kind, flags, data, start, end):
+            self.table = None
+
+    def more(self, data: bytes) -> None:
+        """*data* begins with more of the frame under way."""
+        if self.table is not None and self.table.left and not self.table.more(data):
+            self.table = None
 
 
 class Frames:
     """Both directions of a connection, from its beginning."""
 
-    __slots__ = ("highest", "horizon", "limits", "over", "sides", "spoke")
+    __slots__ = ("epoch", "highest", "horizon", "limits", "over", "sides", "spoke")
 
     def __init__(self) -> None:
         self.sides = (Side(len(PREFACE)), Side(0))
@@ -105,6 +135,8 @@ class Frames:
         """For streams with another than the usual: how many bytes of a run are copied, or `SHED`."""
         self.over = 0
         """Streams kept beyond `SHARE`."""
+        self.epoch = 0
+        """The recorder that knows it, as of `Recorder.EPOCH`."""
         self.spoke = 1
         """The direction of the last bytes that were more than what only the transport needs."""
 
@@ -133,6 +165,15 @@ class FrameWalk:
         self._resume = resume
         self._note = note
         self._over = 0
+        self._tables = Tables()
+
+    def begin(self) -> Frames:
+        """A connection of which nothing has been copied yet."""
+        frames = Frames()
+        frames.epoch = self._words[_EPOCH]
+        for side in frames.sides:
+            side.table = Table(self._tables)
+        return frames
 
     def data(self, frames: Frames, number: int, direction: int, data: bytes, now: int) -> bool:
         """*data* of connection *number* has been forwarded; False when it keeps too many streams."""
@@ -153,12 +194,15 @@ class FrameWalk:
         elif side.rest >= length:
             frames.spoke = direction
             side.rest -= length
+            side.more(data)
             if not self._put(direction, FRAMES, number, now, 0, data):
                 self._lost(frames, number, now)
             return True
         else:
             at = keep = side.rest
             side.rest = 0
+            if at:
+                side.more(data)
             if side.skip:
                 here = min(side.skip, length - at)
                 side.skip -= here
@@ -171,6 +215,7 @@ class FrameWalk:
         flags = FRAMES if side.block or at > start else FRAMES | BOUNDARY
         theirs = frames.sides[1 - direction].runs
         runs, limits, usual = side.runs, frames.limits, self._limit
+        idle = self._tables.idle
         while True:
             head = at + _SIZE
             if head > length:
@@ -200,6 +245,8 @@ class FrameWalk:
             elif kind == _HEADERS:
                 stream &= _STREAM
                 if not direction and stream > frames.highest and stream & 1:
+                    if self._words[_EPOCH] != frames.epoch and not begun:
+                        return self._renew(frames, number, data[at:], now)
                     frames.highest = stream
                     limit = self._draw()
                     if limit != SHED:
@@ -211,14 +258,15 @@ class FrameWalk:
                     _ended(stream, direction, runs, theirs, limits)
                 if not marks & _END_HEADERS:
                     side.block = True
+                if side.table is not None and (
+                    data[head:end] not in idle or marks & _PLAIN != _END_HEADERS or end > length
+                ):
+                    side.head(kind, marks, data, head, end)
             elif kind in _LEFT_OUT:
                 cut = at
-            elif kind == _CONTINUATION:
-                if marks & _END_HEADERS:
-                    side.block = False
-            elif kind == _PUSH_PROMISE:
-                if not marks & _END_HEADERS:
-                    side.block = True
+            elif kind in _PARTS:
+                _block(side, kind, marks)
+                side.head(kind, marks, data, head, end)
             elif kind == _RST_STREAM:
                 stream &= _STREAM
                 _ended(stream, 1, runs, theirs, limits)
@@ -279,10 +327,18 @@ class FrameWalk:
     def lose(self, frames: Frames) -> None:
         """Bytes of this connection are not copied: nothing more is until `_seek` finds where to begin."""
         for side in frames.sides:
-            side.lost = True
-        self.forget(frames)
+            side.lost, side.told = True, False
+        self._clear(frames)
 
     def forget(self, frames: Frames) -> None:
+        """Keep nothing: no more of this connection is copied."""
+        for side in frames.sides:
+            if side.table is not None:
+                side.table.drop()
+                side.table = None
+        self._clear(frames)
+
+    def _clear(self, frames: Frames) -> None:
         """Keep nothing of single streams."""
         for side in frames.sides:
             side.runs.clear()
@@ -313,21 +369,42 @@ class FrameWalk:
         self.lose(frames)
         self._note(Kind.LOST, number, now)
 
+    def _renew(self, frames: Frames, number: int, data: bytes, now: int) -> bool:
+        """A stream begins with *data*, and there is a recorder that does not know the connection."""
+        frames.epoch = self._words[_EPOCH]
+        self._lost(frames, number, now)
+        return self.data(frames, number, 0, data, now)
+
     def _seek(self, frames: Frames, number: int, direction: int, data: bytes, now: int) -> int:
         """Where in *data* copying goes on after a loss: told to the reader; or -1."""
-        ready = self._resume(now) and self._ring.free() >= self._reserve
+        side, other = frames.sides[direction], frames.sides[1 - direction]
+        ready = self._resume(now) and self._ring.free() >= self._reserve + side.room() + other.room()
+        if not ready:
+            side.told = False
         at, begun = _pass(frames, direction, data, ready)
         self._words[_DROPPED_PRESSURE] += begun
         if at < 0:
             return at
+        # There is room for all that is put here.
+        if side.told:
+            self._go_on(side, number, direction, now, BOUNDARY)
+            return at
         frames.horizon = frames.highest
-        # The other direction too, if it rests between frames: else what begins from here on is given up
-        # when that one goes on.
-        for way, side in ((direction, frames.sides[direction]), (1 - direction, frames.sides[1 - direction])):
-            if side.lost and not (side.rest or side.skip or side.omit or side.block):
-                self._put(way, FRAMES | GAP | BOUNDARY, number, now, 0, b"")  # there is room for it
-                side.lost = False
+        self._go_on(side, number, direction, now, GAP | BOUNDARY)
+        if other.lost and other.rests():
+            self._go_on(other, number, 1 - direction, now, GAP | BOUNDARY)
+        elif other.lost:
+            # It goes on behind the frame or block under way. Nothing of what begins from here on is in that.
+            self._put(1 - direction, FRAMES | GAP, number, now, 0, b"")
+            other.told = True
         return at
+
+    def _go_on(self, side: Side, number: int, direction: int, now: int, flags: int) -> None:
+        """Copy *side* again, from here on."""
+        self._put(direction, FRAMES | flags, number, now, 0, b"")
+        if side.table is not None:
+            self._put(_TABLE + direction, 0, number, now, 0, side.table.block())
+        side.lost = side.told = False
 
     def _bounded(self, frames: Frames) -> bool:
         """Whether *frames* may keep as many streams as it does."""
@@ -357,6 +434,7 @@ def _pass(frames: Frames, direction: int, data: bytes, ready: bool) -> tuple[int
     length = len(data)
     at = side.rest + side.skip + side.omit
     side.rest = side.skip = side.omit = begun = 0
+    side.more(data)
     while at <= length:
         if ready and not side.block:
             return at, begun
@@ -365,21 +443,27 @@ def _pass(frames: Frames, direction: int, data: bytes, ready: bool) -> tuple[int
             return -1, begun
         first, marks, stream = _unpack(data, at)
         kind = first & 255
+        head = at + _SIZE
+        at = head + (first >> 8)
         if kind == _HEADERS:
             stream &= _STREAM
             if not direction and stream > frames.highest and stream & 1:
                 frames.highest = stream
                 begun += 1
-            if not marks & _END_HEADERS:
-                side.block = True
-        elif kind == _PUSH_PROMISE:
-            if not marks & _END_HEADERS:
-                side.block = True
-        elif kind == _CONTINUATION and marks & _END_HEADERS:
-            side.block = False
-        at += _SIZE + (first >> 8)
+        if kind == _HEADERS or kind in _PARTS:
+            _block(side, kind, marks)
+            side.head(kind, marks, data, head, at)
     side.omit = at - length
     return -1, begun
+
+
+def _block(side: Side, kind: int, marks: int) -> None:
+    """A frame of a header block: whether the block is under way behind it."""
+    if not marks & _END_HEADERS:
+        if kind != _CONTINUATION:
+            side.block = True
+    elif kind == _CONTINUATION:
+        side.block = False
 
 
 def _ended(

@@ -7,6 +7,7 @@ import against 10.3, for the life of every pod), and Flask costs 35.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -20,7 +21,8 @@ LONGEST_LINE = 8192
 """Of a request line; Apache's own default limit."""
 MOST_HEADERS = 100
 MOST_CLIENTS = 16
-"""At a time; a further one is closed. A silent one gives its place back after five seconds."""
+"""At a time; for a further one the oldest is closed, so that whoever holds places does not keep a probe out
+(the kubelet would restart the pod). A silent one is closed after five seconds."""
 
 _REASONS = {
     200: "OK",
@@ -72,16 +74,26 @@ class _Bounded(socketserver.ThreadingTCPServer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._free = threading.BoundedSemaphore(MOST_CLIENTS)
+        self._clients: dict[socket.socket, None] = {}
+        """Being answered, the oldest first."""
+        self._lock = threading.Lock()
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        return self._free.acquire(blocking=False)
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._clients[request] = None
+            if len(self._clients) > MOST_CLIENTS:
+                oldest = next(iter(self._clients))
+                del self._clients[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread reads an end
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            with self._lock:
+                self._clients.pop(request, None)
 
 
 def answer(line: bytes, checks: dict[str, Check]) -> bytes:

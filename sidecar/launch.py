@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # it loads numpy, and a probe runs every few seconds
     from exporter.schema import Limits
 
 PROTOCOLS = ("http", "grpc")
-"""``grpc`` is forwarded and counted as unobservable until its reader lands."""
+"""What a client of that listener will speak; what is read is what comes, HTTP/1 and HTTP/2 behind either."""
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) is 4096 too."""

@@ -55,10 +55,10 @@ class Pace:
         if not (0 < wall_seconds < math.inf and 0 <= cpu_seconds < math.inf) or self._ceiling <= 0:
             return self.share
         share = max(self.share, LEAST)
-        full = math.log(max(cpu_seconds / wall_seconds, 1e-9) / share)
+        full = math.log(min(max(cpu_seconds / wall_seconds, 1e-9), 1e9) / share)
         # A mean at first, then a smoothed one, so that the first seconds count and a single one does not.
         self._seen = min(self._seen + wall_seconds, SMOOTH_SECONDS + wall_seconds)
-        self._full += (full - self._full) * wall_seconds / self._seen
+        self._full += (full - self._full) * (wall_seconds / self._seen)
         wanted = self._budget / math.exp(self._full)
         if abs(wanted - share) > REST * share:
             share = min(wanted, share * UPWARDS ** min(wall_seconds, 60.0))

@@ -77,7 +77,12 @@ class Recorder:
         self._monitor = Monitor(configuration, baselines, self._grace_seconds(), self._started)
         self._batcher = Batcher(configuration, self._monitor.known_columns)
         self._settler = Settler(
-            configuration, self._routes, self._traffic, self._batcher, self._clock.line(), self.flush
+            configuration,
+            self._routes,
+            self._traffic,
+            self._batcher,
+            self._clock.line(),
+            self.flush,
         )
         self._config_sha256 = configurations.fingerprint(configuration)
         self._planned_sampling = configuration.sampling
@@ -114,6 +119,10 @@ class Recorder:
 
     # The loop
 
+    def _beat(self) -> None:
+        """Tell the supervisor that this is no hang."""
+        self._board[Board.RECORDER_HEARTBEAT] = time.monotonic_ns()
+
     def attach(self) -> None:
         """Take up the channels where a recorder before us left them, or at their beginning."""
         board = self._board
@@ -136,9 +145,11 @@ class Recorder:
         if not self._settler.pending:
             return
         with self._lock:
+            faults = self._monitor.errors["record"]
             for rows in self._batcher.flush():
                 self._monitor.record(rows)
-        self._settler.settled()
+            whole = self._monitor.errors["record"] == faults
+        self._settler.settled(whole=whole)
 
     def run(self) -> None:
         """Read, record and judge until asked to stop, then read what is left and stop."""
@@ -151,6 +162,7 @@ class Recorder:
         while True:
             stopping = self._stop
             self._settler.line = self._clock.line()
+            waiting = max((channel.ring.pending() for channel in self._channels), default=0)
             read = sum(channel.read(READ_BYTES) for channel in self._channels)
             if self.ingest is not None:
                 read += self._take_in(self.ingest, stopping)
@@ -162,8 +174,8 @@ class Recorder:
                     self._monitor.tick(self._clock.now())
             if now >= next_beat:
                 for channel in self._channels:
-                    channel.words[RecorderWords.IN_FLIGHT] = channel.in_flight
-                self._board[Board.RECORDER_HEARTBEAT] = time.monotonic_ns()
+                    channel.words[RecorderWords.IN_FLIGHT] = max(channel.in_flight, 0)
+                self._beat()
                 next_beat = now + BEAT_SECONDS
                 if lifeline.poll(0):  # the supervisor is gone
                     return
@@ -177,7 +189,7 @@ class Recorder:
                     self.flush()
                     return
                 time.sleep(IDLE_SECONDS)
-            elif read < 64:
+            elif waiting < READ_BYTES // 4:
                 time.sleep(BUSY_SECONDS)
 
     def _take_in(self, ingest: Ingest, stopping: bool) -> int:
@@ -191,6 +203,7 @@ class Recorder:
             except Exception:  # as in `Channel`: costs this exchange, which is not settled yet
                 ingest.faults += 1
                 ingest.books.dropped("fault")
+            self._beat()
         ingest.expire()
         return len(exchanges)
 

@@ -56,6 +56,10 @@ class Kind(IntEnum):
     """HTTP/2: stream `size` of this connection was shed, and counted so by the tap. Comes before its head."""
     STREAM_HEADS_ONLY = 9
     """HTTP/2: stream `size` of this connection was not drawn for recording. Comes before its head."""
+    REQUEST_TABLE = 10
+    """HTTP/2: a header block that makes of an empty table the one with which the next bytes of that direction
+    are read (`sidecar.tables`). Comes after a gap, if the table is known."""
+    ANSWER_TABLE = 11
 
 
 START = 1

@@ -60,14 +60,21 @@ class Settler:
 
     @property
     def pending(self) -> bool:
-        """Whether exchanges wait for their batch."""
-        return bool(self._pending)
+        """Whether exchanges wait for their batch, or rows of streams that are under way."""
+        return bool(self._pending) or self._batcher.pending_rows > 0
 
-    def settled(self) -> None:
-        """The batch is in the profiles."""
+    def settled(self, *, whole: bool = True) -> None:
+        """The batch is in the profiles; unless *whole*, some column of it is not.
+
+        Which exchanges that column's values came from is not known any more, so all count as lost: a share
+        told too small is looked into, one told too large is believed.
+        """
         pending, self._pending = self._pending, Counter()
         for books, count in pending.items():
-            books.recorded(count)
+            if whole:
+                books.recorded(count)
+            else:
+                books.dropped("fault", count)
 
     def exchange(
         self, exchange: Exchange, heads_only: bool, books: Books, routes: Routes | None = None

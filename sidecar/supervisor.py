@@ -31,7 +31,13 @@ STARTUP_SECONDS = 60.0
 """A recorder that has never beaten is given this long: imports from a cold disk take seconds."""
 STARVING_SECONDS = 60.0
 """A recorder without a processor for this long is replaced all the same: a new one begins at the end."""
+AWAY_SECONDS = 2.0
+"""If this process has not looked for so long, nothing ran (a container paused, a machine moved): silence is
+counted anew, for the recorder was not there to break it."""
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+MISSES = 2
+"""Looks in a row that find no server, before it counts as down: a server under load may let one wait longer
+than a look takes, and the replicas of a service are under load together."""
 PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h."""
 STEADY_SECONDS = 60.0
@@ -140,6 +146,8 @@ class Supervisor:
         self.killed_for = ""
         self.last_beat = 0
         self.cpu_at_beat = 0.0
+        self.looked = self.listening = time.monotonic_ns()
+        """When the recorder's beat was last looked at, and since when that has been done without a pause."""
         self.drain = Drain(plan.drain_seconds, plan.finish_seconds)
         self.phase = Phase.SERVING
         self.found_ready = False
@@ -169,10 +177,25 @@ class Supervisor:
             return "draining"
         if reason := self.healthy():
             return reason
+        if silent := self._silent_taps():
+            return f"not responding: {', '.join(silent)}"
         if not self.board[Board.UPSTREAM_UP]:
             return "the model server does not accept connections"
         self.found_ready = True
         return None
+
+    def _silent_taps(self) -> list[str]:
+        """Taps whose loop has not come round for as long as a recorder may be silent: they forward nothing.
+
+        They are not killed for it: their connections may yet go on, where a recorder has none to lose.
+        """
+        now, found, at = time.monotonic_ns(), [], 0
+        for tap, plan in zip(self.taps, self.plan.taps, strict=True):
+            beat = self.pages[at][Tap.BEAT]
+            at += len(plan.listeners)
+            if beat and now - beat > self.plan.hang_seconds * 1e9:
+                found.append(tap.name)
+        return found
 
     # The life of the sidecar
 
@@ -268,12 +291,16 @@ class Supervisor:
     def _watch_recorder(self) -> None:
         """Kill a recorder that hangs or comes too near to the memory limit."""
         recorder = self.recorder
+        now = time.monotonic_ns()
+        if now - self.looked > AWAY_SECONDS * 1e9:
+            self.listening = now
+        self.looked = now
         if recorder.pid is None or self.killed_for:
             return
         beat = self.board[Board.RECORDER_HEARTBEAT]
         if beat != self.last_beat:
             self.last_beat, self.cpu_at_beat = beat, cpu_seconds(recorder.pid)[1]
-        silent = (time.monotonic_ns() - beat) * 1e-9 if beat else time.monotonic() - recorder.started
+        silent = (now - max(beat or int(recorder.started * 1e9), self.listening)) * 1e-9
         if silent <= (self.plan.hang_seconds if beat else STARTUP_SECONDS):
             hangs = False
         else:
@@ -292,7 +319,7 @@ class Supervisor:
 
     def _probe_upstreams(self) -> None:
         """Keep UPSTREAM_UP true: by the tap's own connections where there are any, else by connecting."""
-        connects = failures = 0
+        connects = failures = misses = 0
         was_up: bool | None = None
         while True:
             now_connects = sum(page[Tap.UPSTREAM_CONNECTS] for page in self.pages)
@@ -302,6 +329,10 @@ class Supervisor:
             else:
                 up = all(accepts(host, port) for host, port in self.upstreams)
             connects, failures = now_connects, now_failures
+            misses = 0 if up else misses + 1
+            if was_up and 0 < misses < MISSES:
+                time.sleep(0.5)
+                continue
             if up is not was_up:
                 where = ",".join(f"{host}:{port}" for host, port in self.upstreams)
                 event = (

@@ -1,7 +1,8 @@
 """The tap: forwards bytes both ways between clients and the model server, and copies them.
 
 Promises: bytes, their order, half-closes and resets arrive as they were sent; a slow reader slows its
-sender and nothing else; no time-out of ours ends a connection; nothing of the copying can delay, change or
+sender and nothing else; no time-out of ours ends a connection (whose other end is gone without a word, the
+system's keepalive does, which servers ask for too); nothing of the copying can delay, change or
 fail the forwarding (it happens after the bytes have been written, and a fault of it switches itself off).
 Refuses: to parse, to retry, to pool. A server that cannot be reached resets the client's connection,
 which is what the client would have met without us.
@@ -41,6 +42,9 @@ READ_AHEAD = 65_536
 """Bytes kept of a client that talks before the server has accepted; more is left in its socket. asyncio
 streams and uvicorn hold as much (64 KiB)."""
 
+PIECES_AHEAD = 64
+"""In so many pieces at most: each costs, and a client may send bytes one by one."""
+
 REST_READS = 64
 """Reads of what a server had said before it closed on us: 4 MiB, more than a receive buffer holds."""
 
@@ -67,7 +71,10 @@ LAST_DATA_RECEIVED = 52
 class _Half(asyncio.Protocol):
     """One side of a connection: the client's or the server's."""
 
-    __slots__ = ("copier", "deaf", "descriptor", "direction", "ended", "flow", "held", "peer", "transport")
+    __slots__ = (
+        "copier", "deaf", "descriptor", "direction", "ended", "flow", "full", "held", "peer", "told",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, direction: int, copier: Copier, flow: Flow) -> None:
         self.direction = direction
@@ -82,16 +89,26 @@ class _Half(asyncio.Protocol):
         """This side has sent its last byte."""
         self.deaf = False
         """This side can not be written to any more; what it has said may still be on its way to us."""
+        self.told = False
+        """This side has been told that nothing more comes."""
+        self.full = False
+        """So much is queued for this side that the other is not read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.descriptor = transport.get_extra_info("socket").fileno()
+        connection = transport.get_extra_info("socket")
+        self.descriptor = connection.fileno()
+        # Whoever is gone without a word is noticed when the system says (tcp_keepalive_time). A server that
+        # asks its own sockets reaches no further than us.
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         peer = self.peer
         if peer is None:
             self.held.append(data)
-            if sum(map(len, self.held)) > READ_AHEAD and self.transport is not None:
+            much = len(self.held) >= PIECES_AHEAD or sum(map(len, self.held)) > READ_AHEAD
+            if much and self.transport is not None:
                 self.transport.pause_reading()
             return
         peer.send(data)
@@ -122,7 +139,8 @@ class _Half(asyncio.Protocol):
             if written == len(data):
                 return
             data = data[written:]
-        transport.write(data)
+        if not self.told:  # TLS has words of its own even then, and uvloop raises
+            transport.write(data)
 
     def eof_received(self) -> bool:
         self.ended = True
@@ -139,6 +157,7 @@ class _Half(asyncio.Protocol):
     def end(self) -> None:
         """Tell this side that nothing more comes from the other."""
         if self.transport is not None:
+            self.told = True
             self.transport.write_eof()
 
     def close(self) -> None:
@@ -151,11 +170,13 @@ class _Half(asyncio.Protocol):
         return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
     def pause_writing(self) -> None:
+        self.full = True
         transport = self.peer.transport if self.peer is not None else None
         if transport is not None and not transport.is_closing():
             transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self.full = False
         transport = self.peer.transport if self.peer is not None else None
         if transport is not None and not transport.is_closing():
             transport.resume_reading()
@@ -252,7 +273,7 @@ class _Server(_Half):
             _Half.data_received(client, data)  # opened already, where it is sealed
         if client.ended and not self.deaf:
             self.end()
-        if not client.transport.is_closing():
+        if not self.full and not client.transport.is_closing():
             client.transport.resume_reading()
 
 
@@ -409,7 +430,11 @@ class _SealedServer(_Sealed, _Server):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if not self.joined:  # whoever it is, it is not the server that the client is to meet
-            cast(_Client, self.client).listener.unreachable(self.client)
+            client = cast(_Client, self.client)
+            if client.transport is None:  # it has left meanwhile, which is no fault of the server's
+                _close(self.copier, self.flow)
+            else:
+                client.listener.unreachable(client)
 
 
 class Listener:
@@ -588,6 +613,8 @@ async def run(plan: Plan, number: int) -> None:
     next_check = next_look = 0.0
     while not stop.is_set():
         now = monotonic_ns()
+        for _, page in listeners:
+            page[Tap.BEAT] = now
         for copier in copiers:
             copier.flush(now)
         if now * 1e-9 >= next_check:

@@ -45,6 +45,8 @@ class Tap(IntEnum):
     """What COPIED is about to become: what a killed tap began the next one completes."""
     BUSY = 16
     """Connections on which something may be under way, counted while the sidecar drains only."""
+    BEAT = 17
+    """Monotonic nanoseconds at which the tap's loop last came round (20 times a second); 0 before it has."""
 
 
 class Recorder(IntEnum):
@@ -67,6 +69,8 @@ class Recorder(IntEnum):
     """Share of exchanges to be recorded, times 2³²; 0: not set, as planned. Never more than was planned."""
     IN_FLIGHT = 258
     """Requests begun and not answered, of those that are followed, at the recorder's last beat."""
+    EPOCH = 259
+    """Goes up with each recorder that replaces another and so knows no connection (`sidecar.frames`)."""
 
 
 class Board(IntEnum):

@@ -44,7 +44,8 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "sidecar.order": (set(), {"sidecar.words"}, IO - {"threading"}),  # its lock, as a fence
     "sidecar.ring": (set(), {"sidecar.order", "sidecar.words"}, IO),
     "sidecar.draws": (set(), {"sidecar.ring", "sidecar.words"}, IO),
-    "sidecar.frames": (set(), {"sidecar.draws", "sidecar.ring", "sidecar.words"}, IO),
+    "sidecar.tables": (set(), set(), IO),
+    "sidecar.frames": (set(), {"sidecar.draws", "sidecar.ring", "sidecar.tables", "sidecar.words"}, IO),
     "sidecar.plan": (set(), set(), IO),
     "sidecar.copier": (
         set(),

@@ -73,11 +73,11 @@ def read_books(text: str) -> Books:
 def read_sum(text: str, name: str) -> int:
     """The series of metric *name* in a scrape, added up.
 
-    >>> read_sum('rows_total{model="m"} 7.0', "rows_total")
-    7
+    >>> read_sum('rows_total{model="m"} 7.0', "rows_total"), read_sum("bytes 3.0", "bytes")
+    (7, 3)
     """
-    found = (line.rpartition(" ") for line in text.splitlines() if line.partition("{")[0] == name)
-    return int(sum(float(value) for _, _, value in found))
+    lines = (line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
 class Sidecar:
@@ -116,8 +116,8 @@ class Sidecar:
         self.process = Process(name, command, directory)
         self.name = name
         self.rows = 0
-        """Rows that had been recorded when `books` was last called, and recorders replaced."""
-        self.restarts = 0
+        """Rows that had been recorded when `books` was last called; recorders replaced; internal errors."""
+        self.restarts = self.errors = 0
         try:
             wait_for(self.port, self.process)
             self.pids = self.find_pids()
@@ -164,6 +164,7 @@ class Sidecar:
             books = read_books(text)
             self.rows = read_sum(text, "modelmeter_rows_recorded_total")
             self.restarts = read_sum(text, "modelmeter_recorder_restarts_total")
+            self.errors = read_sum(text, "modelmeter_internal_errors_total")
             if not books.holds:
                 raise BenchError(f"{self.name}: the conservation law does not hold: {books}")
             # Messages of a stream that is lost already may still lie in the ring.

@@ -1,8 +1,10 @@
 """Server: a WSGI application over HTTP or HTTPS, on cheroot's threads.
 
 Promises: a client that connects and says nothing takes no thread (it waits in the selector), nor can it
-hold up the others by dallying over its TLS handshake (which a worker does, with a timeout); `start` returns
-when the port is open and raises when it can not be; `stop` ends all threads; none keeps the process alive.
+hold up the others by dallying over its TLS handshake (which a worker does, with a timeout); one that sends a
+byte now and then has its thread for `HEAD_SECONDS`, or `REQUEST_SECONDS` where a body follows; `start`
+returns when the port is open and raises when it can not be; `stop` ends all threads; none keeps the process
+alive.
 Why cheroot: pure Python, threads, HTTP/1.1 with keep-alive, TLS through ``ssl`` contexts that may change.
 waitress has no TLS, gunicorn manages processes, gevent's loop does not mix with the recorder's threads.
 """
@@ -10,15 +12,17 @@ waitress has no TLS, gunicorn manages processes, gevent's loop does not mix with
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cheroot.makefile import StreamReader, StreamWriter
-from cheroot.server import HTTPConnection
+from cheroot.makefile import MakeFile, StreamReader, StreamWriter
+from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl import Adapter
 from cheroot.wsgi import Server as WsgiServer
 
@@ -37,6 +41,10 @@ THREADS = 4
 
 #: Seconds that a client may take for its handshake or between two pieces of a request, or stay idle.
 TIMEOUT_SECONDS = 10
+
+#: Seconds from the first byte of a request to the end of its head, and of its body: 4 MiB at 1 Mbit/s.
+HEAD_SECONDS = 10.0
+REQUEST_SECONDS = 40.0
 
 #: A scrape's request is half a kilobyte; Go's server takes up to 1 MiB, which is no use here.
 HEADER_BYTES = 32_768
@@ -156,13 +164,54 @@ class Guard:
         return bool(config.users) and self._passwords.allows(config.users, authorization)
 
 
+class _Timely:
+    """A socket whose bytes must have come by a time; `TIMEOUT_SECONDS` is for each piece."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self.deadline = math.inf
+
+    def recv_into(self, buffer: Any, size: int = 0) -> int:
+        """As the socket's own; raises TimeoutError when the time has come."""
+        left = self.deadline - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(min(TIMEOUT_SECONDS, left))
+        try:
+            return self._socket.recv_into(buffer, size)
+        finally:
+            self._socket.settimeout(TIMEOUT_SECONDS)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class _Request(HTTPRequest):
+    """One request, with more time for its body than for its head."""
+
+    def parse_request(self) -> None:
+        """Read the head."""
+        super().parse_request()
+        self.conn.timely.deadline += REQUEST_SECONDS - HEAD_SECONDS
+
+
 class _Connection(HTTPConnection):
     """One connection; a TLS one shakes hands in the worker that first reads from it."""
 
+    RequestHandlerClass = _Request
     met = False
+
+    def __init__(self, server: Any, sock: Any, makefile: Any = MakeFile) -> None:
+        self.timely = _Timely(sock)
+
+        def made(connected: Any, mode: str, size: int) -> Any:
+            return makefile(self.timely if "r" in mode else connected, mode, size)
+
+        super().__init__(server, sock, made)
 
     def communicate(self) -> bool:
         """Answer one request; whether the connection may be kept."""
+        self.timely.deadline = time.monotonic() + HEAD_SECONDS
         if not self.met:
             if isinstance(self.socket, ssl.SSLSocket) and not self._shake_hands():
                 return False

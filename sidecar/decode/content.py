@@ -24,6 +24,8 @@ tensors, 16 MiB by default, must not be for JSON. Ten thousand rows of 20 number
 _MOST_MEMBERS = 16
 # RFC 1952 allows a gzip body of many members; each pass copies what is left, so their number is bounded.
 
+_BOM = b"\xef\xbb\xbf"
+
 T = TypeVar("T")
 
 
@@ -103,13 +105,15 @@ def read_json(decoder: msgspec.json.Decoder[T], text: bytes, limits: Limits) -> 
 
     Of repeated keys the last one counts, as in Python, JavaScript and Go. The tokens NaN, Infinity and
     -Infinity, which are not JSON but what Python's own writer sends, are read as what they say; so is
-    a number beyond float64 (1e400), as infinity.
+    a number beyond float64 (1e400), as infinity. A byte order mark is passed over, as Python's reader does.
     """
     if len(text) > JSON_FLOOR and len(text) > limits.body_bytes:
         raise DecodeError("too_large", f"JSON: expected at most {JSON_FLOOR} bytes, got {len(text)}")
     try:
         return decoder.decode(text)
     except ValueError as error:  # msgspec.DecodeError, and UnicodeDecodeError of its strings
+        if text.startswith(_BOM):
+            return read_json(decoder, text.replace(_BOM, b" ", 1), limits)
         if b"NaN" in text or b"Infinity" in text or "out of range" in str(error):
             return _read_lenient_json(decoder, text)
         raise DecodeError("bad_json", str(error)) from None

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from exporter.schema import Limits
+from sidecar.decode.classes import CLASSIFICATION, classified
 from sidecar.decode.grpc import (
     UNCOUNTED,
     check_converted,
@@ -139,7 +140,12 @@ def outputs_of(
     answer: pb.ModelInferResponse, request: pb.ModelInferRequest | None
 ) -> tuple[list[Tensor], int]:
     """The outputs, and how many more there are in shared memory; raises DecodeError."""
-    return _tensors(answer.outputs[:], answer.raw_output_contents[:], request)
+    tensors, holes = _tensors(answer.outputs[:], answer.raw_output_contents[:], request)
+    if request is not None:
+        asked = request.outputs[:]
+        if asked and any(b"classification" in output for output in asked):
+            tensors = classified(tensors, _with_parameter(asked, CLASSIFICATION))
+    return tensors, holes
 
 
 def _tensors(
@@ -190,8 +196,13 @@ def _tensors(
 
 def _shared(request: pb.ModelInferRequest) -> set[str]:
     """Outputs that *request* asks to be put into shared memory."""
-    outputs = [parse(pb.RequestedOutput, output) for output in request.outputs]
-    return {output.name for output in outputs if "shared_memory_region" in output.parameters}
+    return _with_parameter(request.outputs[:], "shared_memory_region")
+
+
+def _with_parameter(asked: list[bytes], parameter: str) -> set[str]:
+    """Those of the outputs *asked* for that have *parameter*."""
+    outputs = [parse(pb.RequestedOutput, output) for output in asked]
+    return {output.name for output in outputs if parameter in output.parameters}
 
 
 def described(description: bytes) -> Described:

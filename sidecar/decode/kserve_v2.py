@@ -8,8 +8,8 @@ Inference-Header-Content-Length is read for the request and for the answer separ
   of those tensors that declare ``binary_data_size``, in the order of the JSON, without gaps;
 * 0: the body is one raw tensor whose name, datatype and shape only the model's metadata tell: a hole.
 
-MLServer's ``content_type`` parameters (``pd``, ``np``, ``str``) and ``ce-*`` fields change nothing about
-where values are and are not read.
+Outputs asked for as classes are read by `sidecar.decode.classes`. MLServer's ``content_type`` parameters
+(``pd``, ``np``, ``str``) and ``ce-*`` fields change nothing about where values are and are not read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from exporter.schema import Limits
+from sidecar.decode.classes import asked, classified
 from sidecar.decode.content import read_json, request_content, response_content
 from sidecar.decode.outcome import Decoded, DecodeError, Failed, Outcome, Undecodable, Unobservable
 from sidecar.decode.route import Place
@@ -29,6 +30,7 @@ from sidecar.exchange import Exchange
 
 class _Request(msgspec.Struct, gc=False):
     inputs: list[Tensor]
+    outputs: Any = None
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -74,8 +76,11 @@ def decode(exchange: Exchange, place: Place, limits: Limits) -> Outcome:
         if length == _RAW:
             raw += 1
         else:
-            inputs = read_json(_REQUEST, body if length == len(body) else body[:length], limits).inputs
+            request = read_json(_REQUEST, body if length == len(body) else body[:length], limits)
+            inputs = request.inputs
             holes += _place(inputs, body, length)
+            if request.outputs and (names := asked(request.outputs)):
+                outputs = classified(outputs, names)
     except DecodeError as fault:
         return Undecodable(model, version, fault.reason)  # under the names that the answer told
 

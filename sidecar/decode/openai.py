@@ -34,7 +34,7 @@ import msgspec
 
 from exporter.schema import Limits
 from sidecar.decode.content import read_json, request_content, response_content
-from sidecar.decode.outcome import Decoded, DecodeError, Failed, Outcome
+from sidecar.decode.outcome import Decoded, DecodeError, Failed, Outcome, Undecodable
 from sidecar.decode.route import Place, Route
 from sidecar.decode.sse import event_stream, streamed
 from sidecar.decode.tensor import Tensor
@@ -53,13 +53,14 @@ class _Request(msgspec.Struct, gc=False):
     tools: list[_Passed] | None = None
     prompt: Any = None
     input: Any = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    n: int | None = None
-    stream: bool | None = None
+    # Servers take 100.0 and "0.7" for numbers; what is none here is left out, and the rest is read.
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    n: Any = None
+    stream: Any = None
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -133,8 +134,10 @@ def decode(exchange: Exchange, place: Place, limits: Limits) -> Outcome:
     try:
         request = read_json(_REQUEST, request_content(exchange, limits), limits)
     except DecodeError as fault:
-        if fault.reason != "truncated" or told is None or not told.model:
+        if told is None or not told.model:
             raise
+        if fault.reason != "truncated":
+            return Undecodable(told.model, place.version, fault.reason)  # under the name that the answer told
     model = place.model if request is None else request.model or place.model
     if told is None:
         return Failed(model, place.version, "in_band")
@@ -200,13 +203,18 @@ def _asked(request: _Request) -> list[Tensor]:
         "prompts": _count(request.prompt),
         "inputs": _count(request.input),
         "tools": None if request.tools is None else len(request.tools),
-        "max_tokens": limit,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "n": request.n,
-        "stream": request.stream,
+        "max_tokens": _number(limit),
+        "temperature": _number(request.temperature),
+        "top_p": _number(request.top_p),
+        "n": _number(request.n),
+        "stream": request.stream if type(request.stream) is bool else None,
     }
     return [Tensor(name, (1,), "", [value]) for name, value in values.items() if value is not None]
+
+
+def _number(value: Any) -> int | float | None:
+    """*value* when it is a number; no text of a request comes out of here."""
+    return value if type(value) in (int, float) else None
 
 
 def _count(texts: Any) -> int | None:

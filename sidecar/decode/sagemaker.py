@@ -74,7 +74,7 @@ def _is_chat(exchange: Exchange, limits: Limits) -> bool:
         request = read_json(_CHAT, request_content(exchange, limits), limits)
     except DecodeError:
         return False
-    return request.messages is not None or type(request.prompt) is str
+    return request.messages is not None or type(request.prompt) in (str, list)
 
 
 def _unwrapped(column: Tensor) -> Tensor:

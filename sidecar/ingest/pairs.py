@@ -39,6 +39,7 @@ EVENT_RESULTS = ("accepted", "duplicate", "other", "refused", "malformed", "too_
 (feedback, say); answered 503; not readable; larger than is read. The last two count requests of HTTP."""
 
 _SECOND = 1_000_000_000
+_LONGEST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -233,8 +234,11 @@ class Pairs:
         started = self._moment(request, unit.arrived, now, wall)
         ended = completed
         if request.time is not None and response.time is not None:
-            # One clock, the logger's: the difference is right however that clock is set.
-            ended = started + max(0, int((response.time - request.time) * 1e9))
+            # One clock, the logger's: the difference is right however that clock is set, unless it was set
+            # meanwhile. One answer after 100 years would be the sum of all durations for ever.
+            taken = max(0.0, response.time - request.time)
+            if taken <= _LONGEST_SECONDS:
+                ended = started + int(taken * 1e9)
         return Exchange(
             "ingest",
             request.method,

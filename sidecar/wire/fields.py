@@ -125,6 +125,11 @@ class BlockReader:
             known[block] = head
         return head
 
+    def restore(self, block: bytes) -> None:
+        """What was forgotten is known after all: *block* makes of an empty table what it was."""
+        self.table.restore(block)
+        self.known.clear()
+
     def forget(self) -> None:
         """Blocks of this direction are missing."""
         self.table.forget()

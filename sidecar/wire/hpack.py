@@ -100,6 +100,23 @@ class Table:
         self._allowed = CAP  # SETTINGS may have been among what is missing
         self.changes += 1
 
+    def restore(self, block: bytes) -> None:
+        """After `forget`: *block* makes of an empty table the one that was forgotten, or nothing is known.
+
+        >>> table = Table(frozenset({b":path"}))
+        >>> table.forget()
+        >>> table.restore(bytes.fromhex("44 03 2f 6d 31"))
+        >>> table.decode(bytes.fromhex("be"), 4096)
+        [(b':path', b'/m1')]
+        """
+        self.forget()
+        self._tail = False
+        self._maximum = DEFAULT
+        try:
+            self.decode(block, 2 * CAP)
+        except (BlockError, LongBlockError):
+            self.forget()
+
     def restart(self) -> None:
         """The connection turns out to begin here: the table is empty."""
         self._tail = False

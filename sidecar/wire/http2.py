@@ -230,6 +230,12 @@ class Http2Connection:
             self._after_gap = True
         self._count_parts()
 
+    def restore(self, direction: int, block: bytes) -> None:
+        """Behind a `resync` of *direction*: *block* makes of an empty table the one that is used here."""
+        side = self._client if direction == CLIENT_TO_SERVER else self._server
+        if self.state == "ok" and side.opening and not side.blind:
+            side.blocks.restore(block)
+
     # Frames
 
     def _open(self, side: Side, data: bytes, started: int) -> int:

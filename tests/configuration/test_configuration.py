@@ -40,6 +40,12 @@ MISTAKES = {
     "models: [{name: a, columns: [{name: x, categories: [a, a]}]}]": (
         "models[0].columns[0].categories: expected each category once, found ['a', 'a']"
     ),
+    "models: [{name: a, columns: [{name: x, kind: numeric, categories: [a]}]}]": (
+        "models[0].columns[0].categories: expected no categories for a numeric column, found ['a']"
+    ),
+    "models: [{name: a, path: 5}]": "models[0].path: expected a text, found 5",
+    "models: [{name: a, columns: [{name: x, kind: 5}]}]": "models[0].columns[0].kind: expected a text, found 5",
+    "recorder_cpu: much": "recorder_cpu: expected a number, found 'much'",
     "models: [{name: a, columns: [{name: x, index: -1}]}]": (
         "models[0].columns[0].index: expected a whole number >= 0, found -1"
     ),

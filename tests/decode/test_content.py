@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.decode.content import inflate
+from exporter.schema import Limits
+from sidecar.decode.bodies import ANY
+from sidecar.decode.content import inflate, read_json
 from sidecar.decode.outcome import DecodeError
 from tests.decode.build import gzipped
 
@@ -72,3 +74,13 @@ def test_a_bomb_costs_its_limit_and_no_more() -> None:
         assert time.monotonic() - begun < 5
     finally:
         tracemalloc.stop()
+
+
+def test_a_byte_order_mark_is_passed_over_once() -> None:
+    mark = b"\xef\xbb\xbf"
+    assert read_json(ANY, mark + b'{"a": "x"}', Limits()) == {"a": "x"}
+    assert str(read_json(ANY, mark + b"[NaN]", Limits())) == "[nan]"
+    for text in (mark, mark + mark + b"[]", b"[" + mark + b"]"):
+        with pytest.raises(DecodeError) as caught:
+            read_json(ANY, text, Limits())
+        assert caught.value.reason == "bad_json"

@@ -236,6 +236,7 @@ def test_no_text_of_a_chat_becomes_a_category() -> None:
         (json.dumps(chat).encode(), {}),
         (gzipped(json.dumps(chat).encode()), {b"content-encoding": b"gzip"}),
         (json.dumps({"prompt": "secret"}).encode(), {}),
+        (json.dumps({"prompt": ["secret", "secret"]}).encode(), {}),
     ):
         outcome = read(body, answer, request_headers=headers)
         assert isinstance(outcome, Decoded)

@@ -170,7 +170,8 @@ def test_a_request_that_was_cut_leaves_what_the_answer_tells() -> None:
     ("request_body", "answer", "others", "expected"),
     [
         (REQUEST, b"[]", {}, Undecodable("llama", "", "bad_json")),
-        (b"[]", ANSWER, {}, Undecodable("", "", "bad_json")),
+        (b"[]", ANSWER, {}, Undecodable("llama-3", "", "bad_json")),
+        (REQUEST | {"messages": "hi"}, ANSWER, {}, Undecodable("llama-3", "", "bad_json")),
         (REQUEST, ANSWER | {"usage": {"prompt_tokens": -1}}, {}, Undecodable("llama", "", "bad_json")),
         (REQUEST, ANSWER, {"response_body_complete": False}, Undecodable("llama", "", "truncated")),
         (REQUEST, {"choices": []}, {"request_body_complete": False}, Undecodable("", "", "truncated")),
@@ -185,6 +186,21 @@ def test_what_can_not_be_read_has_its_reason(
     request_body: Any, answer: Any, others: dict[str, Any], expected: Outcome
 ) -> None:
     assert read(request_body, answer, **others) == expected
+
+
+def test_a_parameter_that_is_no_number_is_left_out_and_the_rest_is_read() -> None:
+    odd = {
+        "model": "llama",
+        "messages": [],
+        "max_tokens": 100.0,
+        "temperature": "secret",
+        "n": None,
+        "stream": "no",
+    }
+    outcome = read(odd, ANSWER)
+    assert isinstance(outcome, Decoded)
+    assert outcome.tokens == (26, 10)
+    assert columns(outcome.inputs) == {"messages": [0], "max_tokens": [100.0], "prompt_tokens": [26]}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,33 @@ def test_csv_is_read_and_put_is_a_request() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        b"12 monkeys, secret",
+        b"- secret, words\n- more, words",
+        b"2024 was, my year\nof, love",
+        b"+1 secret",
+        b"...",
+    ],
+)
+@pytest.mark.parametrize("media", [b"", b"text/plain"])
+def test_what_somebody_has_written_is_no_table(text: bytes, media: bytes) -> None:
+    assert read(text, b"positive", media, b"text/plain", TARGET) == Unobservable("m", "2.0", "opaque_body")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"7", [("features", (1,), [7])]),
+        (b" -.5e3 ,x\r\n1,y", [("features", (2, 2), [-500.0, "x", 1.0, "y"])]),
+        (b"\n1.,2", [("features", (1, 2), [1, 2])]),
+    ],
+)
+def test_numbers_without_a_content_type_are_csv(text: bytes, expected: Any) -> None:
+    assert features(text, target=TARGET, media=b"") == expected
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (0.5, [("predictions", (1,), [0.5])]),

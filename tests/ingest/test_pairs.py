@@ -138,6 +138,15 @@ def test_a_loggers_clock_that_is_wrong_moves_no_row_and_no_duration(off: float) 
     assert exchange.ended - exchange.started == pytest.approx(SECOND / 4)
 
 
+def test_a_clock_that_was_set_between_two_halves_makes_no_duration_of_years() -> None:
+    door = Door()
+    door.put(request(1, time=door.clock.wall()))
+    door.clock.seconds += 2
+    door.put(response(1, time=door.clock.wall() + 86_400.0 * 36_500))
+    [exchange] = door.record()
+    assert exchange.ended - exchange.started == pytest.approx(2 * SECOND)
+
+
 def test_without_times_those_of_arrival_count_and_no_duration_is_negative() -> None:
     door = Door()
     door.put(request(1), request(2, time=WALL + 1000), response(2, time=WALL + 999))

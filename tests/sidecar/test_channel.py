@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from sidecar.books import (
     UNOBSERVABLE_REASONS,
     Books,
 )
-from sidecar.channel import Channel
+from sidecar.channel import LONGEST_READ_NS, Channel
 from sidecar.copier import ANSWER, REQUEST, Copier, Flow
 from sidecar.exchange import Exchange
 from sidecar.ring import RingWriter
@@ -257,3 +258,23 @@ def test_every_exchange_is_accounted_for_once_whatever_happens(
     assert (
         law.seen == bench.words[Tap.COPIED] + bench.words[Tap.DROPPED_PRESSURE] + bench.words[Recorder.EXTRA]
     )
+
+
+def test_exchanges_that_take_long_do_not_keep_the_reader_until_the_ring_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter(range(0, 10**15, LONGEST_READ_NS))
+    monkeypatch.setattr("sidecar.channel.monotonic_ns", lambda: next(moments))
+    bench = Bench(1 << 20)
+    flow = bench.copier.open(1)
+    for number in range(100):
+        bench.copier.data(flow, REQUEST, post(b"%d" % number), 10 * number)
+        bench.copier.data(flow, ANSWER, ok(b"yes"), 10 * number + 5)
+    reads = 0
+    while bench.channel.read(1 << 20):
+        reads += 1
+    assert 5 < reads < 20
+    assert [exchange.request_body for exchange in bench.exchanges] == [
+        b"%d" % number for number in range(100)
+    ]
+    assert bench.law().recorded == 100

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +25,7 @@ import pytest
 from exporter.schema import Limits
 from sidecar.launch import Address, Settings, make_plan
 from sidecar.words import RESTART_REASONS, Board, Recorder, Tap, attach, words
+from tests.decode.grpc_build import INFER, answer, request, tensor_in, tensor_out
 from tests.sidecar.harness import free_port, server, wait_for
 from tests.sidecar.load import Load
 from tests.sidecar.whole import Sidecar, alive, patient_model_server, scripted_model_server, sidecar
@@ -63,11 +64,11 @@ def check(running: Sidecar, sent: int, protocol: str = "http") -> dict[str, floa
 
 
 @contextmanager
-def echo_service() -> Iterator[int]:
+def grpc_service(name: str, method: str, answer: Callable[[bytes, object], bytes]) -> Iterator[int]:
     """A real gRPC server, on the port that is given."""
     model = grpc.server(futures.ThreadPoolExecutor(4))
-    echo = grpc.unary_unary_rpc_method_handler(lambda message, context: message[::-1])
-    model.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", {"Echo": echo}),))
+    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    model.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     port = model.add_insecure_port("127.0.0.1:0")
     model.start()
     try:
@@ -129,7 +130,7 @@ def test_a_recorder_killed_again_and_again_costs_no_request_and_no_count() -> No
 def test_a_recorder_killed_again_and_again_costs_no_grpc_call_and_no_count() -> None:
     port = free_port()
     with (
-        echo_service() as upstream,
+        grpc_service("test.Echo", "Echo", lambda message, context: message[::-1]) as upstream,
         server(scripted_model_server) as model,
         sidecar(
             model.port, "--listen", f"grpc=127.0.0.1:{port}", "--upstream", f"grpc=127.0.0.1:{upstream}"
@@ -142,6 +143,36 @@ def test_a_recorder_killed_again_and_again_costs_no_grpc_call_and_no_count() -> 
         sent = calls.stop()
         assert calls.failures == []
         check(running, sent, "grpc")
+
+
+def test_a_channel_that_outlives_recorders_is_recorded_by_each_of_them() -> None:
+    """Its calls refer to header fields that only the first recorder has seen."""
+    port, calls, states = free_port(), 0, list[grpc.ChannelConnectivity]()
+    with (
+        grpc_service("inference.GRPCInferenceService", "ModelInfer", infer) as upstream,
+        server(scripted_model_server) as model,
+        sidecar(
+            model.port, "--listen", f"grpc=127.0.0.1:{port}", "--upstream", f"grpc=127.0.0.1:{upstream}"
+        ) as running,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        channel.subscribe(states.append)
+        call = channel.unary_unary(INFER.decode())
+        message = request([tensor_in("x", "FP64", [1, 1], [1.5])])
+        for lives in range(4):
+            for _ in range(25):
+                call(message, timeout=20, metadata=[("x-call", str(calls))])
+                calls += 1
+            assert check(running, calls, "grpc")["recorded_total"] == calls
+            assert running.total("rows_recorded_total", model="m") == 25
+            assert running.total("exchanges_unobservable_total", reason="header_state_lost") == 0
+            if lives < 3:
+                kill_repeatedly(running, 1)
+        assert states.count(grpc.ChannelConnectivity.READY) == 1
+
+
+def infer(message: bytes, context: object) -> bytes:
+    return answer([tensor_out("y", "FP64", [1, 1], [2.5])])
 
 
 def test_a_recorder_a_hundred_times_too_slow_loses_copies_and_nothing_else(tmp_path: Path) -> None:

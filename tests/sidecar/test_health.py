@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from sidecar.health import HealthServer, answer
+from sidecar.health import MOST_CLIENTS, HealthServer, answer
 from sidecar.launch import Address, listen
 
 CHECKS = {"/-/healthy": lambda: None, "/-/ready": lambda: "draining"}
@@ -47,4 +47,21 @@ def test_a_real_client_is_answered_while_a_silent_one_waits() -> None:
             assert (caught.value.code, caught.value.read()) == (503, b"draining\n")
             caught.value.close()
     finally:
+        server.stop()
+
+
+def test_a_probe_is_answered_however_many_clients_hold_a_place() -> None:
+    descriptor = listen("--health-listen", Address("127.0.0.1", 0))
+    with socket.socket(fileno=socket.dup(descriptor)) as view:
+        port = view.getsockname()[1]
+    server = HealthServer(descriptor, CHECKS["/-/healthy"], CHECKS["/-/ready"])
+    server.start()
+    holders = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3 * MOST_CLIENTS)]
+    try:
+        for _ in range(3):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/healthy", timeout=5) as found:
+                assert (found.status, found.read()) == (200, b"ok\n")
+    finally:
+        for holder in holders:
+            holder.close()
         server.stop()

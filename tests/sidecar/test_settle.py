@@ -10,9 +10,10 @@ from exporter.traffic import Traffic
 from sidecar.books import Books
 from sidecar.decode import make_routes
 from sidecar.decode.batch import Batcher
-from sidecar.exchange import Exchange
+from sidecar.exchange import Exchange, Message
 from sidecar.settle import Settler
 from sidecar.words import PAGE, attach, create, words
+from tests.decode.grpc_build import STREAM, oip
 
 V1 = b"/v1/models/m:predict"
 V2 = b"/v2/models/m/infer"
@@ -46,6 +47,20 @@ def chat(*, usage: bool = True) -> Exchange:
         "http", b"POST", b"/v1/chat/completions", request_body=b'{"model": "chat", "messages": []}', status=200,
         response_body=json.dumps(answer).encode(), ended=1,
     )  # fmt: skip
+
+
+def streamed_inference() -> tuple[Message, Message]:
+    """A request and its answer on a stream that has not ended."""
+    request = oip.ModelInferRequest(model_name="m", raw_input_contents=[b"\0\0\x80?"])
+    request.inputs.add(name="x", datatype="FP32", shape=[1, 1])
+    answer = oip.ModelInferResponse(model_name="m", model_version="1", raw_output_contents=[b"\0\0\x80?"])
+    answer.outputs.add(name="y", datatype="FP32", shape=[1, 1])
+    told = oip.ModelStreamInferResponse(infer_response=answer)
+    stream = Exchange("grpc", b"POST", STREAM, streamed=True)
+    return (
+        Message(stream, 0, request.SerializeToString(), 1),
+        Message(stream, 1, told.SerializeToString(), 2),
+    )
 
 
 class Bench:
@@ -86,6 +101,18 @@ def test_what_is_decoded_is_in_the_books_when_its_rows_are_out_of_the_batch() ->
     assert bench.recorded() == {("m", "3", "feature", 2), ("m", "3", "prediction", 2)}
 
 
+def test_rows_of_a_stream_under_way_wait_for_no_exchange_to_end() -> None:
+    bench = Bench()
+    asked, told = streamed_inference()
+    bench.settler.message(asked)
+    assert not bench.settler.pending
+    bench.settler.message(told)
+    assert (bench.settler.pending, bench.books.settled()) == (True, 0)
+    bench.flush()
+    assert (bench.settler.pending, bench.books.settled()) == (False, 0)
+    assert bench.recorded() == {("m", "1", "feature", 1), ("m", "1", "prediction", 1)}
+
+
 def test_rows_without_a_version_have_the_one_under_which_their_request_counts() -> None:
     bench = Bench()
     bench.settle(v2("3"), v1())
@@ -123,3 +150,12 @@ def test_a_call_of_unknown_kind_is_traffic_of_nobody() -> None:
     bench.settle(Exchange("http", b"POST", b"/whatever", status=200, ended=1))
     assert bench.requests() == {("unknown", "unknown"): (1, 0)}
     assert bench.books.view(0).ignored["unknown_dialect"] == 1
+
+
+def test_a_batch_of_which_a_column_was_lost_counts_as_lost() -> None:
+    bench = Bench()
+    bench.settle(v2("3"), v2("3"))
+    bench.batcher.flush()
+    bench.settler.settled(whole=False)
+    view = bench.books.view(0)
+    assert (view.recorded, view.dropped["fault"]) == (0, 2)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import resource
+import signal
 import socket
 import struct
 import threading
@@ -151,6 +152,56 @@ def test_a_slow_reader_slows_its_sender_and_no_memory_of_ours_grows() -> None:
             sent += client.send(bytes(min(1 << 16, total - sent)))
         assert read_to_end(client) == b""
     assert (resident - shared) * os.sysconf("SC_PAGE_SIZE") < 40 << 20
+
+
+def test_a_slow_reader_slows_a_sender_who_came_before_it_had_accepted() -> None:
+    """As much as is held for a server that accepts late can fill what the kernel takes for it at once."""
+    listening = socket.socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # a network's, not loopback's
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    with listening, tap(listening.getsockname()[1]) as running:
+        running.connect().close()
+        os.kill(running.process.pid, signal.SIGSTOP)
+        with running.connect() as client:
+            client.setblocking(False)
+            sent = 0
+            with contextlib.suppress(BlockingIOError):
+                while sent < 1 << 20:
+                    sent += client.send(bytes(1 << 16))
+            os.kill(running.process.pid, signal.SIGCONT)
+            client.settimeout(1.0)
+            with contextlib.suppress(TimeoutError):
+                while sent < 64 << 20:
+                    sent += client.send(bytes(1 << 16))
+            assert sent < 64 << 20, "the sender was never slowed"
+
+
+def keepalive(local: int, remote: int) -> bool:
+    """Whether the established connection between these ports has proc(5)'s keepalive timer running."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    return any(
+        row[1].endswith(f":{local:04X}") and row[2].endswith(f":{remote:04X}") and row[5].startswith("02:")
+        for row in rows[1:]
+    )
+
+
+def test_a_peer_that_is_gone_without_a_word_is_noticed_by_the_system_on_both_sides() -> None:
+    peers: list[int] = []
+
+    def handle(connection: socket.socket) -> None:
+        assert connection.recv(2) == b"hi"
+        peers.append(connection.getpeername()[1])
+        connection.recv(1)
+
+    with server(handle) as model_server, tap(model_server.port) as running, running.connect() as client:
+        client.sendall(b"hi")
+        wait_for(lambda: peers, "the server was reached")
+        own = client.getsockname()[1]
+        wait_for(lambda: keepalive(running.port, own), "keepalive towards the client")
+        wait_for(lambda: keepalive(peers[0], model_server.port), "keepalive towards the server")
 
 
 def ask(client: socket.socket) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -22,7 +24,9 @@ from click.testing import CliRunner
 
 from exporter.configuration import ConfigurationError
 from sidecar.cli import main
+from sidecar.copier import Copier, Flow
 from sidecar.plan import ServerTls
+from sidecar.tap import _Half
 from sidecar.tls import Contexts, Layer, build
 from sidecar.tlsfile import load_listen, load_upstream
 from tests.sidecar.harness import free_port, read_to_end, server, wait_for
@@ -418,6 +422,55 @@ def test_a_client_that_has_said_all_still_has_its_answer(
                 received += layer.receive(data)
         wait_for(lambda: running.value("connections_open") == 0, "no connection is left")
     assert (heard, bytes(received)) == ([question], answer)
+
+
+@pytest.mark.real
+def test_a_client_that_leaves_during_the_servers_handshake_is_no_failure_of_the_server(
+    authority: Authority, tmp_path: Path
+) -> None:
+    upstream = tmp_path / "upstream.yml"
+    upstream.write_text("tls_config: {ca_file: authority.pem}")
+    reached = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        if connection.recv(10):  # not the probe
+            reached.set()
+            with contextlib.suppress(ConnectionResetError):
+                read_to_end(connection)
+
+    arguments = ("--upstream-tls.config.file", str(upstream))
+    with server(handle) as model, sidecar(model.port, *arguments) as running:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as client:
+            assert reached.wait(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_for(lambda: running.value("connections_open") == 0, "no connection is left")
+        assert running.value("upstream_connection_failures_total") == 0
+
+
+class _Told:
+    """A transport with something queued, to which uvloop lets nothing more be written."""
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return socket.socket()
+
+    def get_write_buffer_size(self) -> int:
+        return 1
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write_eof(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError("Cannot call write() after write_eof()")
+
+
+def test_words_of_tls_itself_after_the_end_are_no_fault() -> None:
+    half = _Half(0, cast(Copier, None), Flow(1, 0))
+    half.transport = cast(asyncio.Transport, _Told())
+    half.end()
+    half.send(b"the answer to a key update")
 
 
 @pytest.mark.real

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,40 @@ def test_clients_that_say_nothing_keep_nobody_waiting() -> None:
         for _ in range(5 * THREADS):
             silent.enter_context(socket.create_connection((host, int(port))))
         assert get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"GET /metrics HTTP/1.1\r\nHost: x\r\n", b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\n"],
+    ids=["head", "body"],
+)
+def test_clients_that_send_a_byte_now_and_then_lose_their_thread(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.web.server.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("exporter.web.server.REQUEST_SECONDS", 0.4)
+    with serving() as (address, _), ExitStack() as dallying:
+        host, port = address.split(":")
+        clients = [
+            dallying.enter_context(socket.create_connection((host, int(port)))) for _ in range(THREADS)
+        ]
+        over = threading.Event()
+
+        def drip() -> None:
+            while not over.wait(0.05):
+                for client in clients:
+                    with suppress(OSError):
+                        client.sendall(b"X-A: 1\r\n")
+
+        for client in clients:
+            client.sendall(begun)
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            assert get(address).status_code == 200
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_answers_are_given_side_by_side() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar import tables
 from sidecar.wire.fields import KNOWN, LONGEST, WANTED, BlockReader, read_fields
 from sidecar.wire.hpack import CAP, UNKNOWN, BlockError, Field, LongBlockError, Table
 
@@ -125,6 +126,28 @@ def test_a_table_of_no_bytes_holds_nothing_unknown() -> None:
     assert table.decode(b"\x20\x3f\xe1\x1f", LIMIT) == []  # 0, then 4096
     with pytest.raises(BlockError):
         table.decode(b"\xbe", LIMIT)
+
+
+@settings(max_examples=100, deadline=None)
+@given(BLOCKS)
+def test_a_table_that_is_restored_goes_on_where_the_lost_one_was(
+    blocks: list[tuple[list[Field], int | None, bool]],
+) -> None:
+    encoder, kept, table = Encoder(), tables.Table(tables.Tables()), Table(ALL)
+    for fields, size, huffman in blocks:
+        block = encoder.encode(fields, size, huffman)
+        table.restore(kept.block())
+        assert table.decode(block, LIMIT) == [field for field in fields if field[0] in ALL]
+        assert kept.take(1, 4, block, 0, len(block))
+
+
+@pytest.mark.parametrize("block", [b"\x40\1a", b"\x3f\xe2\xff\x03", b"\x40\1a\1b\xbf", b"\xbe" * 9])
+def test_a_block_that_can_not_be_read_restores_nothing(block: bytes) -> None:
+    table = Table(ALL)
+    table.decode(b"\x40\3x-a\1b", LIMIT)
+    table.restore(block)
+    assert table.decode(b"\xbe", LIMIT) == [UNKNOWN]
+    assert (table._size, len(table._entries)) == (0, 0)
 
 
 @pytest.mark.parametrize(

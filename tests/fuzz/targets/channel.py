@@ -23,7 +23,7 @@ from tests.wire import captures
 LIMITS = Limits(body_bytes=2000, header_bytes=4096)
 _RECORD = struct.Struct("<BBBHH")
 WORDS = [
-    _RECORD.pack(kind, flags, 1, size, 0) for kind in range(2, 10) for flags, size in ((0, 0), (0, 3), (1, 1), (25, 2))
+    _RECORD.pack(kind, flags, 1, size, 0) for kind in range(2, 12) for flags, size in ((0, 0), (0, 3), (1, 1), (25, 2))
 ] + [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]  # fmt: skip
 
 
@@ -65,9 +65,9 @@ def target(data: bytes) -> None:
     while position + _RECORD.size <= len(data):
         kind, flags, number, size, length = _RECORD.unpack_from(data, position)
         position += _RECORD.size
-        kind %= 10
+        kind %= 12
         number &= 7
-        payload = data[position : position + length] if kind < 2 else b""
+        payload = data[position : position + length] if kind < 2 or kind >= Kind.REQUEST_TABLE else b""
         position += len(payload)
         time += 1
         if kind == Kind.RESET:
@@ -84,7 +84,7 @@ def target(data: bytes) -> None:
         framed = http2.get(number, False)
         if framed and kind == Kind.LOST:
             continue
-        if not framed and kind in (Kind.STREAM_SHED, Kind.STREAM_HEADS_ONLY):
+        if not framed and kind >= Kind.STREAM_SHED:
             continue
         if kind > 1:
             flags = 0
