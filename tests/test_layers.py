@@ -55,11 +55,25 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "sidecar.pace": (set(), set(), IO),
     "sidecar.drain": (set(), set(), IO),
     "sidecar.tls": (set(), {"sidecar.log", "sidecar.plan"}, {"asyncio", "socket", "logging"}),
+    "sidecar.half": (set(), {"sidecar.copier", "sidecar.listener"}, {"select", "ssl", "logging"}),
+    "sidecar.sealed": (
+        set(),
+        {"sidecar.copier", "sidecar.half", "sidecar.listener", "sidecar.tls"},
+        {"select", "socket", "logging"},
+    ),
+    "sidecar.listener": (
+        set(),
+        {
+            *("sidecar.copier", "sidecar.half", "sidecar.log", "sidecar.plan", "sidecar.sealed"),
+            *("sidecar.tls", "sidecar.words"),
+        },
+        {"select", "ssl", "logging"},
+    ),
     "sidecar.tap": (
         {"uvloop"},
         {
-            *("sidecar.copier", "sidecar.drain", "sidecar.log", "sidecar.plan", "sidecar.ring"),
-            *("sidecar.tls", "sidecar.words"),
+            *("sidecar.copier", "sidecar.drain", "sidecar.listener", "sidecar.log", "sidecar.plan"),
+            *("sidecar.ring", "sidecar.tls", "sidecar.words"),
         },
         set(),
     ),

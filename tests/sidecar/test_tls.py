@@ -25,8 +25,8 @@ from click.testing import CliRunner
 from exporter.configuration import ConfigurationError
 from sidecar.cli import main
 from sidecar.copier import Copier, Flow
+from sidecar.half import Half
 from sidecar.plan import ServerTls
-from sidecar.tap import _Half
 from sidecar.tls import Contexts, Layer, build
 from sidecar.tlsfile import load_listen, load_upstream
 from tests.sidecar.harness import free_port, read_to_end, server, wait_for
@@ -467,7 +467,7 @@ class _Told:
 
 
 def test_words_of_tls_itself_after_the_end_are_no_fault() -> None:
-    half = _Half(0, cast(Copier, None), Flow(1, 0))
+    half = Half(0, cast(Copier, None), Flow(1, 0))
     half.transport = cast(asyncio.Transport, _Told())
     half.end()
     half.send(b"the answer to a key update")
