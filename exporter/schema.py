@@ -130,7 +130,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Meta(description="Share of exchanges whose bodies are copied and recorded."),
     ] = 1.0
     recorder_cpu: Annotated[
-        Annotated[float, Meta(gt=0, le=64)] | None,
+        # An idle recorder polls with 0.012 processors; below that nothing would be recorded.
+        Annotated[float, Meta(ge=0.02, le=64)] | None,
         Meta(description="Processors the recorder may use; less than `sampling` is recorded to stay below."),
     ] = None
     series_budget: Annotated[
