@@ -313,5 +313,6 @@ def test_more_clients_than_the_soft_limit_of_descriptors_are_served() -> None:
     assert [read_exactly(client, 2) for client in clients] == [b"hi"] * limit
     for client in clients:
         client.close()
+    wait_for(lambda: running.open_connections() == 0, "all are closed")  # or the tap's end would reset them
     running.stop()
     model_server.stop()
