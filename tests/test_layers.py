@@ -37,19 +37,29 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     ),
     "exporter.traffic": (set(), {"exporter.views"}, IO),
     # The readers of the wire
-    "sidecar.wire": ({"hpack", "httptools"}, {"sidecar.exchange"}, IO),
+    "sidecar.framing": (set(), set(), IO),
+    "sidecar.packing": (set(), set(), IO),
+    "sidecar.wire": (
+        {"hpack", "httptools"},
+        {"sidecar.exchange", "sidecar.framing", "sidecar.packing"},
+        IO,
+    ),
     "sidecar.exchange": ({"msgspec"}, set(), IO),
     # The tap and the supervisor
     "sidecar.words": (set(), set(), {"socket", "asyncio"}),
     "sidecar.order": (set(), {"sidecar.words"}, IO - {"threading"}),  # its lock, as a fence
     "sidecar.ring": (set(), {"sidecar.order", "sidecar.words"}, IO),
     "sidecar.draws": (set(), {"sidecar.ring", "sidecar.words"}, IO),
-    "sidecar.tables": (set(), set(), IO),
-    "sidecar.frames": (set(), {"sidecar.draws", "sidecar.ring", "sidecar.tables", "sidecar.words"}, IO),
+    "sidecar.tables": (set(), {"sidecar.framing", "sidecar.packing"}, IO),
+    "sidecar.frames": (
+        set(),
+        {"sidecar.draws", "sidecar.framing", "sidecar.ring", "sidecar.tables", "sidecar.words"},
+        IO,
+    ),
     "sidecar.plan": (set(), set(), IO),
     "sidecar.copier": (
         set(),
-        {"sidecar.draws", "sidecar.frames", "sidecar.ring", "sidecar.words"},
+        {"sidecar.draws", "sidecar.frames", "sidecar.framing", "sidecar.ring", "sidecar.words"},
         IO,
     ),
     "sidecar.pace": (set(), set(), IO),
@@ -88,9 +98,13 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     ),
     "sidecar.health": (set(), set(), set()),
     "sidecar.log": (set(), set(), {"logging"}),
+    "sidecar.processes": (set(), set(), IO),
     "sidecar.supervisor": (
         set(),
-        {"sidecar.drain", "sidecar.health", "sidecar.log", "sidecar.plan", "sidecar.words"},
+        {
+            *("sidecar.drain", "sidecar.health", "sidecar.log", "sidecar.plan", "sidecar.processes"),
+            "sidecar.words",
+        },
         {"asyncio", "logging"},
     ),
 }

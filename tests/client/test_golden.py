@@ -16,9 +16,10 @@ from sidecar.decode import Decoded, decode, make_routes
 from sidecar.decode.batch import Batcher
 from sidecar.exchange import Exchange
 from sidecar.ingest import Ingest
-from sidecar.words import DOOR_BYTES, attach, create
+from sidecar.words import DOOR_BYTES
 from tests.client.server import Sink, sinking
 from tests.ingest.loggers import call, environ, kserve, post
+from tests.memory import shared_memory
 
 CONFIGURATION = Configuration()
 LIMITS = CONFIGURATION.limits
@@ -45,7 +46,7 @@ RESPONSE = json.dumps({"model_name": "flights", "model_version": "3", "outputs":
 
 
 def door() -> Ingest:
-    ingest = Ingest(attach(create("test-ingest", DOOR_BYTES)), LIMITS, ROUTES)
+    ingest = Ingest(shared_memory(DOOR_BYTES), LIMITS, ROUTES)
     ingest.attach(first=True)
     return ingest
 

@@ -21,9 +21,10 @@ from exporter.schema import Configuration, Limits
 from sidecar.decode import Failed, Outcome, Undecodable, decode
 from sidecar.decode.routes import make_routes
 from sidecar.exchange import Exchange
+from sidecar.framing import PREFACE
 from sidecar.wire.body import Held
 from sidecar.wire.http1 import Http1Connection
-from sidecar.wire.http2 import PREFACE, Http2Connection
+from sidecar.wire.http2 import Http2Connection
 from tests.decode.build import exchange, mixed, tensor
 
 MIB = 1 << 20

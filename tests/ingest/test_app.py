@@ -24,8 +24,9 @@ from sidecar.ingest import Ingest
 from sidecar.ingest.app import BODY_BYTES
 from sidecar.ingest.event import BATCH, STRUCTURED
 from sidecar.ingest.pairs import Bounds
-from sidecar.words import DOOR_BYTES, attach, create
+from sidecar.words import DOOR_BYTES
 from tests.ingest.loggers import call, environ, kserve, post, seldon
+from tests.memory import shared_memory
 from tests.web.certificates import Authority
 
 TOKEN = "0123456789abcdef"
@@ -39,7 +40,7 @@ V1 = (b'{"instances": [[1.5, 2], [3, 4]]}', b'{"predictions": [0, 1]}')
 
 
 def door(bounds: Bounds = Bounds(), limits: Limits = Limits(), sampling: float = 1.0) -> Ingest:  # noqa: B008
-    ingest = Ingest(attach(create("test-ingest", DOOR_BYTES)), limits, ROUTES, sampling, bounds)
+    ingest = Ingest(shared_memory(DOOR_BYTES), limits, ROUTES, sampling, bounds)
     ingest.attach(first=True)
     return ingest
 

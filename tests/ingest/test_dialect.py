@@ -12,9 +12,10 @@ from sidecar.exchange import Exchange
 from sidecar.ingest.dialect import EventRoutes, json_length, locate
 from sidecar.ingest.event import parse
 from sidecar.ingest.pairs import Pairs
-from sidecar.words import DOOR_BYTES, attach, create
+from sidecar.words import DOOR_BYTES
 from tests.decode.build import gzipped, mixed, raw, tensor
 from tests.ingest.loggers import kserve, lower, seldon
+from tests.memory import shared_memory
 
 LIMITS = Limits()
 V1 = (b'{"instances": [[1.5, 2], [3, 4]]}', b'{"predictions": [0, 1]}')
@@ -33,7 +34,7 @@ def located(body: bytes, headers: dict[str, str]) -> bytes:
 
 def paired(request: bytes, answer: bytes, **changed: str) -> Exchange:
     """The exchange of two events of KServe's logger."""
-    pairs = Pairs(attach(create("test-ingest", DOOR_BYTES)))
+    pairs = Pairs(shared_memory(DOOR_BYTES))
     for half, body in (("request", request), ("response", answer)):
         events, _ = parse(lower(kserve(half, "7", **changed)), body)
         for event in events:
@@ -103,7 +104,7 @@ def test_kserve_v1_and_v2_are_decoded_as_over_http() -> None:
 
 
 def test_seldons_messages_are_decoded_under_the_name_of_the_node() -> None:
-    pairs = Pairs(attach(create("test-ingest", DOOR_BYTES)))
+    pairs = Pairs(shared_memory(DOOR_BYTES))
     answer = b'{"data": {"names": ["p"], "tensor": {"shape": [1, 1], "values": [0.5]}}, "meta": {}}'
     for half, body in (("request", SELDON), ("response", answer)):
         events, _ = parse(lower(seldon(half, "puid", **{"Ce-Endpoint": "canary"})), body)

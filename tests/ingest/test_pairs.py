@@ -14,14 +14,15 @@ from exporter.views import LawView
 from sidecar.exchange import Exchange
 from sidecar.ingest.event import Event, Half
 from sidecar.ingest.pairs import ENTRY_BYTES, Bounds, Pairs
-from sidecar.words import DOOR_BYTES, DOOR_UNITS, attach, create
+from sidecar.words import DOOR_BYTES, DOOR_UNITS
+from tests.memory import shared_memory
 
 SECOND = 1_000_000_000
 WALL = 1_000_000.0
 
 
 def memory() -> mmap.mmap:
-    return attach(create("test-ingest", DOOR_BYTES))
+    return shared_memory(DOOR_BYTES)
 
 
 class Clock:

@@ -38,7 +38,16 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLI
 class TapProcess:
     """A tap, its words and the reader of its ring."""
 
-    def __init__(self, upstream: int, limits: Limits = Limits(), sampling: float = 1.0) -> None:  # noqa: B008
+    def __init__(
+        self,
+        upstream: int,
+        limits: Limits = Limits(),  # noqa: B008
+        sampling: float = 1.0,
+        soft_descriptors: int | None = None,
+    ) -> None:
+        self._prefix: list[str] = []
+        if soft_descriptors is not None:
+            self._prefix = ["sh", "-c", 'ulimit -Sn "$0" && exec "$@"', str(soft_descriptors)]
         self.port = free_port()
         route = ("http", Address("127.0.0.1", self.port), Address("127.0.0.1", upstream))
         nowhere = Address("127.0.0.1", 0)
@@ -56,7 +65,7 @@ class TapProcess:
 
     def start(self) -> None:
         os.set_inheritable(self.plan.lifeline_writer, False)
-        arguments = [sys.executable, "-m", "sidecar.tap", "0", str(self._descriptor)]
+        arguments = [*self._prefix, sys.executable, "-m", "sidecar.tap", "0", str(self._descriptor)]
         keep = (*self.plan.descriptors(), self._descriptor)
         self.process = subprocess.Popen(arguments, pass_fds=keep)
 

@@ -20,7 +20,8 @@ from sidecar.channel import LONGEST_READ_NS, Channel
 from sidecar.copier import ANSWER, REQUEST, Copier, Flow
 from sidecar.exchange import Exchange
 from sidecar.ring import RingWriter
-from sidecar.words import PAGE, Recorder, Tap, attach, create, words
+from sidecar.words import PAGE, Recorder, Tap, words
+from tests.memory import shared_memory
 
 LIMITS = Limits(body_bytes=2000, header_bytes=4096)
 
@@ -40,7 +41,7 @@ class Bench:
     """A tap's copier, its ring, and the channel that reads it; every finished exchange is 'recorded'."""
 
     def __init__(self, size: int = 65_536, sampling: float = 1.0) -> None:
-        memory = attach(create("test", PAGE + size))
+        memory = shared_memory(PAGE + size)
         self.memory = memory
         self.words = words(memory)
         self.copier = Copier(RingWriter(memory), self.words, sampling, LIMITS.body_bytes)

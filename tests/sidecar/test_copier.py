@@ -6,7 +6,8 @@ import pytest
 
 from sidecar.copier import ANSWER, REQUEST, WHOLE_BYTES, Copier
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, Record, RingReader, RingWriter
-from sidecar.words import PAGE, Recorder, Tap, Words, attach, create, words
+from sidecar.words import PAGE, Recorder, Tap, Words, words
+from tests.memory import shared_memory
 
 GET = b"GET /v2/health/ready HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: 6\r\n\r\n"
@@ -17,7 +18,7 @@ class Bench:
     """A copier and the reader of its ring."""
 
     def __init__(self, size: int = 65_536, sampling: float = 1.0, body_limit: int = 8192) -> None:
-        memory = attach(create("test", PAGE + size))
+        memory = shared_memory(PAGE + size)
         self.words: Words = words(memory)
         self.writer = RingWriter(memory)
         self.copier = Copier(self.writer, self.words, sampling, body_limit)

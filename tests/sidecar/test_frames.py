@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.copier import ANSWER, REQUEST, Copier
-from sidecar.frames import PREFACE, SHARE, STREAMS, WHOLE_BYTES
+from sidecar.frames import SHARE, STREAMS, WHOLE_BYTES
+from sidecar.framing import PREFACE
 from sidecar.ring import BOUNDARY, FRAMES, GAP, START, Kind, Record, RingReader, RingWriter
-from sidecar.words import PAGE, Recorder, Tap, Words, attach, create, words
+from sidecar.words import PAGE, Recorder, Tap, Words, words
+from tests.memory import shared_memory
 from tests.wire.captures import GRPC_NAMES, steps
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -47,7 +49,7 @@ class Bench:
     """A copier, the reader of its ring, and one connection."""
 
     def __init__(self, size: int = 65_536, sampling: float = 1.0, limit: int = 8192) -> None:
-        memory = attach(create("test", PAGE + size))
+        memory = shared_memory(PAGE + size)
         self.words: Words = words(memory)
         self.writer = RingWriter(memory)
         self.copier = Copier(self.writer, self.words, sampling, limit)

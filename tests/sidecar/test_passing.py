@@ -18,7 +18,7 @@ import pytest
 import sidecar.tap
 from exporter.schema import Limits
 from sidecar.launch import Address, Settings, make_plan
-from sidecar.supervisor import cpu_seconds, resident_bytes
+from sidecar.processes import cpu_seconds, resident_bytes
 from sidecar.words import Tap
 from tests.sidecar.harness import TapProcess, free_port, read_exactly, read_to_end, server, tap, wait_for
 

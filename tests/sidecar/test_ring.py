@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from sidecar.order import ordered_on
 from sidecar.ring import FRAMES, GAP, HEADER, START, Kind, Record, RingReader, RingWriter
-from sidecar.words import PAGE, Recorder, Tap, Words, attach, create, words
+from sidecar.words import PAGE, Recorder, Tap, Words, words
+from tests.memory import shared_memory
 
 SIZE = 65_536
 
 
 def ring(size: int = SIZE) -> tuple[RingWriter, RingReader]:
-    memory = attach(create("test", PAGE + size))
+    memory = shared_memory(PAGE + size)
     return RingWriter(memory), RingReader(memory)
 
 
@@ -76,7 +77,7 @@ def test_room_is_given_back_only_when_the_batch_is_read() -> None:
 
 
 def test_a_new_reader_knows_how_many_exchanges_it_will_never_see() -> None:
-    memory = attach(create("test", PAGE + SIZE))
+    memory = shared_memory(PAGE + SIZE)
     writer = RingWriter(memory)
     for number in range(7):
         writer.put(Kind.REQUEST, START, number, 1, 0, b"GET / HTTP/1.1\r\n\r\n")
@@ -91,7 +92,7 @@ def test_a_new_reader_knows_how_many_exchanges_it_will_never_see() -> None:
 
 def test_a_ring_of_another_size_than_a_power_of_two_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two"):
-        RingWriter(attach(create("test", PAGE + 65_537)))
+        RingWriter(shared_memory(PAGE + 65_537))
 
 
 def test_no_two_words_of_a_page_have_the_same_place() -> None:
@@ -102,7 +103,7 @@ def test_no_two_words_of_a_page_have_the_same_place() -> None:
 
 @pytest.mark.parametrize("done", range(4))
 def test_a_tap_killed_between_two_stores_is_completed_by_the_next(done: int) -> None:
-    memory = attach(create("test", PAGE + SIZE))
+    memory = shared_memory(PAGE + SIZE)
     writer = RingWriter(memory)
     page = words(memory)
     assert writer.put(Kind.REQUEST, START, 1, 1, 0, b"first")
@@ -124,7 +125,7 @@ def test_a_tap_killed_between_two_stores_is_completed_by_the_next(done: int) -> 
 
 
 def test_a_record_counts_as_many_exchanges_as_it_says() -> None:
-    memory = attach(create("test", PAGE + SIZE))
+    memory = shared_memory(PAGE + SIZE)
     writer, page = RingWriter(memory), words(memory)
     for flags, size in [(START, 0), (START | FRAMES, 5), (FRAMES, 0), (START | FRAMES, 1)]:
         assert writer.put(Kind.REQUEST, flags, 1, 1, size, b"x")
@@ -165,5 +166,5 @@ def test_where_stores_may_be_reordered_each_has_a_fence_before_it_and_each_load_
 
 
 def test_on_machines_that_keep_the_order_the_page_is_used_as_it_is() -> None:
-    page = words(attach(create("test", PAGE)))
+    page = words(shared_memory(PAGE))
     assert ordered_on("x86_64")(page) is page

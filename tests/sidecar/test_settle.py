@@ -12,8 +12,9 @@ from sidecar.decode import make_routes
 from sidecar.decode.batch import Batcher
 from sidecar.exchange import Exchange, Message
 from sidecar.settle import Settler
-from sidecar.words import PAGE, attach, create, words
+from sidecar.words import PAGE, words
 from tests.decode.grpc_build import STREAM, oip
+from tests.memory import shared_memory
 
 V1 = b"/v1/models/m:predict"
 V2 = b"/v2/models/m/infer"
@@ -68,7 +69,7 @@ class Bench:
         configuration = Configuration()
         self.traffic = Traffic(10)
         self.batcher = Batcher(configuration)
-        self.books = Books(words(attach(create("test", PAGE))), "http")
+        self.books = Books(words(shared_memory(PAGE)), "http")
         self.settler = Settler(
             configuration, make_routes(configuration), self.traffic, self.batcher, (1.7e9, 1e-9), self.flush
         )

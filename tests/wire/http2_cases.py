@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sidecar.wire import LossReason, State
-from tests.wire.conversation import Step
-from tests.wire.http2_talk import (
+from sidecar.framing import (
     ACK,
-    CLIENT,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -22,17 +19,12 @@ from tests.wire.http2_talk import (
     PRIORITY,
     PUSH_PROMISE,
     RST_STREAM,
-    SERVER,
     SETTINGS,
     WINDOW_UPDATE,
-    Seen,
-    call,
-    frame,
-    headers,
-    plain,
-    request,
-    status,
 )
+from sidecar.wire import LossReason, State
+from tests.wire.conversation import CLIENT, SERVER, Step
+from tests.wire.http2_talk import Seen, call, frame, headers, plain, request, status
 
 C, S = CLIENT, SERVER
 END = END_HEADERS | END_STREAM

@@ -10,34 +10,12 @@ from typing import NamedTuple
 import hpack
 
 from sidecar.exchange import Exchange, Message
+from sidecar.framing import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS
 from sidecar.wire.body import Held
 from sidecar.wire.fields import KNOWN, LONGEST
-from sidecar.wire.frames import (
-    ACK,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    GOAWAY,
-    HAS_PRIORITY,
-    HEADERS,
-    PADDED,
-    PING,
-    PREFACE,
-    PRIORITY,
-    PUSH_PROMISE,
-    RST_STREAM,
-    SETTINGS,
-    WINDOW_UPDATE,
-)
 from sidecar.wire.hpack import CAP
 from sidecar.wire.http2 import STREAM_LIMIT, Http2Connection
-from tests.wire.conversation import CLIENT, SERVER, Step
-
-__all__ = [
-    "ACK", "CLIENT", "CONTINUATION", "DATA", "END_HEADERS", "END_STREAM", "GOAWAY", "HAS_PRIORITY", "HEADERS",
-    "PADDED", "PING", "PREFACE", "PRIORITY", "PUSH_PROMISE", "RST_STREAM", "SERVER", "SETTINGS", "WINDOW_UPDATE",
-]  # fmt: skip
+from tests.wire.conversation import CLIENT, Step
 
 HEADER_LIMIT = 512
 BODY_LIMIT = 64

@@ -7,13 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.exchange import Exchange, Message
-from sidecar.wire.body import Held
-from sidecar.wire.http2 import CONTINUATION_LIMIT, STREAM_LIMIT, Http2Connection
-from tests.wire import captures
-from tests.wire.conversation import Step, by_the_byte, cut, joined, truncated
-from tests.wire.http2_cases import CASES, END, GRPC, SEEN, TRAILERS, Case, ok, post
-from tests.wire.http2_talk import (
-    CLIENT,
+from sidecar.framing import (
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -22,8 +16,14 @@ from tests.wire.http2_talk import (
     PADDED,
     PREFACE,
     RST_STREAM,
-    SERVER,
     SETTINGS,
+)
+from sidecar.wire.body import Held
+from sidecar.wire.http2 import CONTINUATION_LIMIT, STREAM_LIMIT, Http2Connection
+from tests.wire import captures
+from tests.wire.conversation import CLIENT, SERVER, Step, by_the_byte, cut, joined, truncated
+from tests.wire.http2_cases import CASES, END, GRPC, SEEN, TRAILERS, Case, ok, post
+from tests.wire.http2_talk import (
     STREAMED,
     Ends,
     Listener,

@@ -12,18 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.exchange import Exchange
+from sidecar.framing import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE
 from tests.wire import captures
-from tests.wire.conversation import Step, cut
+from tests.wire.conversation import CLIENT, SERVER, Step, cut
 from tests.wire.http2_cases import CASES, GRPC, TRAILERS, ok, post
 from tests.wire.http2_talk import (
-    CLIENT,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    HEADERS,
-    PREFACE,
-    SERVER,
     STREAMED,
     Ends,
     Fields,

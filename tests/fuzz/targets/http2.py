@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sidecar.decode import is_stream
 from sidecar.exchange import Exchange
+from sidecar.framing import PREFACE
 from sidecar.wire.body import Held
-from sidecar.wire.http2 import PREFACE, Http2Connection
+from sidecar.wire.http2 import Http2Connection
 from tests.fuzz.mutate import pack, unpack
 from tests.wire import captures
 
