@@ -67,6 +67,17 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ] = None
     columns: Annotated[tuple[ColumnSpec, ...], Meta(description="Features.")] = ()
     predictions: Annotated[tuple[ColumnSpec, ...], Meta(description="Predictions.")] = ()
+    slices: Annotated[
+        tuple[Name, ...],
+        Meta(
+            description="Categorical features by whose most frequent values rows, predictions and verdicts "
+            "are also told apart."
+        ),
+    ] = ()
+    slice_values: Annotated[
+        Annotated[int, Meta(ge=1, le=100)],
+        Meta(description="Values of each slice that are followed; the rest is `other`."),
+    ] = 10
     only_declared: Annotated[
         bool, Meta(description="true: columns that are neither declared nor in the baseline are ignored.")
     ] = False

@@ -41,6 +41,16 @@ class VerdictView:
     """Estimated onset of the open incident, Unix seconds; None when none is open."""
     sentence: str
     """For people: ``median 1.61 × that of the baseline``; empty when there is nothing to say."""
+    detectors: tuple[str, ...] = ()
+    """Those whose score is above 1, highest first."""
+    fault: str = ""
+    """A name of `exporter.faults.FAULTS`, or `UNNAMED`; empty unless ``drifted`` or ``ticket``."""
+    compared_with: str = ""
+    """The reference that decided: ``baseline``, ``last 7 days`` or ``blend``; empty without a score."""
+    incident: str = ""
+    """Which incident it belongs to, the same for all its columns; empty when none is open."""
+    moved: tuple[tuple[str, float, float], ...] = ()
+    """Bins that moved most: label, share expected, share seen; at most five, while abnormal."""
 
 
 @dataclass(frozen=True, slots=True)

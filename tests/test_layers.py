@@ -29,6 +29,8 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "exporter.sketch": ({"numpy", "datasketches"}, set(), IO),
     "exporter.statistics": ({"numpy"}, set(), IO),
     "exporter.tumbling": (set(), set(), IO),
+    "exporter.hourly": ({"numpy"}, set(), IO),
+    "exporter.faults": (set(), set(), IO),
     "exporter.profile": ({"numpy"}, {"exporter.rows", "exporter.schema", "exporter.sketch"}, IO),
     "exporter.window": (
         {"numpy"},

@@ -17,7 +17,6 @@ from sidecar.decode import (
     Inference,
     Undecodable,
     Unobservable,
-    decode,
     finish,
     is_stream,
 )
@@ -144,7 +143,7 @@ def test_what_is_open_when_a_stream_fails_has_failed(status: bytes, others: Any,
     assert outcome == Decoded("", "", 0, [], [])
     alone = talk()
     alone.ask("a")
-    assert decode(alone.end(status, **others), LIMITS) == Failed("", "", reason)
+    assert finish(alone.end(status, **others))[0] == Failed("", "", reason)
 
 
 def test_what_is_open_when_a_stream_ends_well_had_no_answers() -> None:
@@ -165,8 +164,8 @@ def test_a_stream_whose_end_is_not_known_says_so() -> None:
 
 
 def test_a_stream_without_requests_is_no_inference() -> None:
-    assert decode(talk().end(), LIMITS) == Ignored("not_inference")
-    assert decode(talk().end(b"13"), LIMITS) == Failed("", "", "server_error")
+    assert finish(talk().end()) == (Ignored("not_inference"), [])
+    assert finish(talk().end(b"13")) == (Failed("", "", "server_error"), [])
 
 
 def test_messages_are_inflated() -> None:
