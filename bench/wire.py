@@ -31,7 +31,7 @@ from bench.dialects import SERVICE
 from bench.tables import Table
 from exporter.monitor import Monitor
 from exporter.schema import Configuration
-from sidecar.decode import Decoded, decode, decode_message, is_stream
+from sidecar.decode import Decoded, decode, decode_message, finish, is_stream
 from sidecar.decode.batch import Batcher
 from sidecar.exchange import Message
 from sidecar.wire.http1 import Http1Connection
@@ -253,7 +253,7 @@ def read(exchanges: Exchanges, stages: int) -> None:
             if type(item) is Message:
                 outcomes = [inference.outcome for inference in decode_message(item, limits)]
             else:
-                outcomes = [decode(item, limits)]
+                outcomes = [finish(item)[0] if item.streamed else decode(item, limits)]
             for outcome in outcomes:
                 assert type(outcome) is Decoded, outcome
                 if stages > 2 and (outcome.inputs or outcome.outputs) and add(outcome, 0.0):

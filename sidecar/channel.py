@@ -154,14 +154,14 @@ class Channel:
 
     def _frames(self, number: int) -> _Followed:
         """Connection *number*, which is HTTP/2."""
-        followed = self._connections.get(number)
-        if followed is None or followed.streams is None:
-            reader = Http2Connection(self._header_limit, self._body_limit, self._held, self._streaming)
-            if followed is None:  # opened before we attached, or forgotten by a fault
-                reader.resync()
-            known = followed is not None
-            followed = self._connections[number] = _Followed(reader)
-            followed.blind = [not known, not known]
+        before = self._connections.get(number)
+        if before is not None and before.streams is not None:
+            return before
+        reader = Http2Connection(self._header_limit, self._body_limit, self._held, self._streaming)
+        followed = self._connections[number] = _Followed(reader)
+        if before is None:  # opened before we attached, or forgotten by a fault
+            reader.resync()
+            followed.blind = [True, True]
         return followed
 
     def _begin_frames(self, number: int, direction: int, flags: int, size: int) -> _Followed | None:

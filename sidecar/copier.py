@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections import deque
 
 from sidecar.draws import HEADS, SHED, Draws
-from sidecar.frames import PREFACE, WHOLE_BYTES, Frames, FrameWalk, count
+from sidecar.frames import WHOLE_BYTES, Frames, FrameWalk, count
+from sidecar.framing import PREFACE
 from sidecar.ring import GAP, HEADS_ONLY, START, Kind, RingWriter
 from sidecar.words import Tap, Words
 

@@ -32,15 +32,29 @@ together keep more than `TOTAL` beyond that, is not copied any more: its streams
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 
 from sidecar.draws import HEADS, SHED, Draws
+from sidecar.framing import (
+    BLOCK_FLAGS,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADER_SIZE,
+    HEADERS,
+    NUMBER,
+    PING,
+    PREFACE,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    WINDOW_UPDATE,
+    unpack_header,
+)
 from sidecar.ring import BOUNDARY, FRAMES, GAP, HEADER, START, Kind, RingWriter
 from sidecar.tables import Table, Tables
 from sidecar.words import Recorder, Tap, Words
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 WHOLE_BYTES = 2048
 """Of an exchange that is not drawn, this much is copied whole: cutting costs the tap 4.1 µs an exchange where
@@ -53,24 +67,14 @@ SHARE = 128
 TOTAL = 65_536
 """About 10 MB."""
 
-_HEADER = struct.Struct(">IBI")
-_unpack = _HEADER.unpack_from
-_SIZE = _HEADER.size
-
-_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _PUSH_PROMISE, _PING = 0, 1, 2, 3, 5, 6
-_WINDOW_UPDATE, _CONTINUATION = 8, 9
-_END_STREAM, _END_HEADERS = 1, 4
-_PLAIN = _END_HEADERS | 0x28  # with neither padding nor priority
-_STREAM = 0x7FFFFFFF
-
 _SHED, _HEADS_ONLY = int(Kind.STREAM_SHED), int(Kind.STREAM_HEADS_ONLY)
 _SKIPPED = int(Kind.REQUEST_SKIPPED)
 _TABLE = int(Kind.REQUEST_TABLE)
 
 _DROPPED_PRESSURE = int(Tap.DROPPED_PRESSURE)
 _EPOCH = int(Recorder.EPOCH)
-_LEFT_OUT = frozenset((_WINDOW_UPDATE, _PING, _PRIORITY))
-_PARTS = frozenset((_CONTINUATION, _PUSH_PROMISE))
+_LEFT_OUT = frozenset((WINDOW_UPDATE, PING, PRIORITY))
+_PARTS = frozenset((CONTINUATION, PUSH_PROMISE))
 
 Piece = tuple[int, int, int, bytes]
 """A record to be: kind, flags, size, payload."""
@@ -217,16 +221,16 @@ class FrameWalk:
         runs, limits, usual = side.runs, frames.limits, self._limit
         idle = self._tables.idle
         while True:
-            head = at + _SIZE
+            head = at + HEADER_SIZE
             if head > length:
                 side.partial = data[at:]
                 break
-            first, marks, stream = _unpack(data, at)
+            first, marks, stream = unpack_header(data, at)
             kind, size = first & 255, first >> 8
             # *end* of the frame, and *cut*: up to where it is copied, *at* when it is left out whole.
             cut = end = head + size
-            if kind == _DATA:
-                stream &= _STREAM
+            if kind == DATA:
+                stream &= NUMBER
                 allowed = runs.get(stream, SHED)
                 if allowed == SHED and stream > frames.horizon:
                     allowed = limits.get(stream, usual) if limits else usual
@@ -236,14 +240,14 @@ class FrameWalk:
                     if allowed != SHED:
                         cut, allowed = head + allowed, size
                     else:
-                        cut = head if marks & _END_STREAM else at
-                if marks & _END_STREAM:
+                        cut = head if marks & END_STREAM else at
+                if marks & END_STREAM:
                     if runs or theirs or limits:
                         _ended(stream, direction, runs, theirs, limits)
                 elif allowed != SHED:
                     runs[stream] = allowed - size
-            elif kind == _HEADERS:
-                stream &= _STREAM
+            elif kind == HEADERS:
+                stream &= NUMBER
                 if not direction and stream > frames.highest and stream & 1:
                     if self._words[_EPOCH] != frames.epoch and not begun:
                         return self._renew(frames, number, data[at:], now)
@@ -254,12 +258,12 @@ class FrameWalk:
                     if limit != usual:
                         pieces = pieces or []
                         self._unusual(limits, stream, limit, pieces)
-                if marks & _END_STREAM and (runs or theirs or limits):
+                if marks & END_STREAM and (runs or theirs or limits):
                     _ended(stream, direction, runs, theirs, limits)
-                if not marks & _END_HEADERS:
+                if not marks & END_HEADERS:
                     side.block = True
                 if side.table is not None and (
-                    data[head:end] not in idle or marks & _PLAIN != _END_HEADERS or end > length
+                    data[head:end] not in idle or marks & BLOCK_FLAGS != END_HEADERS or end > length
                 ):
                     side.head(kind, marks, data, head, end)
             elif kind in _LEFT_OUT:
@@ -267,10 +271,10 @@ class FrameWalk:
             elif kind in _PARTS:
                 _block(side, kind, marks)
                 side.head(kind, marks, data, head, end)
-            elif kind == _RST_STREAM:
-                stream &= _STREAM
+            elif kind == RST_STREAM:
+                stream &= NUMBER
                 _ended(stream, 1, runs, theirs, limits)
-            elif kind > _CONTINUATION and size > WHOLE_BYTES:
+            elif kind > CONTINUATION and size > WHOLE_BYTES:
                 cut = head + WHOLE_BYTES
             if cut == end:
                 if end > length:
@@ -438,19 +442,19 @@ def _pass(frames: Frames, direction: int, data: bytes, ready: bool) -> tuple[int
     while at <= length:
         if ready and not side.block:
             return at, begun
-        if at + _SIZE > length:
+        if at + HEADER_SIZE > length:
             side.partial = data[at:]
             return -1, begun
-        first, marks, stream = _unpack(data, at)
+        first, marks, stream = unpack_header(data, at)
         kind = first & 255
-        head = at + _SIZE
+        head = at + HEADER_SIZE
         at = head + (first >> 8)
-        if kind == _HEADERS:
-            stream &= _STREAM
+        if kind == HEADERS:
+            stream &= NUMBER
             if not direction and stream > frames.highest and stream & 1:
                 frames.highest = stream
                 begun += 1
-        if kind == _HEADERS or kind in _PARTS:
+        if kind == HEADERS or kind in _PARTS:
             _block(side, kind, marks)
             side.head(kind, marks, data, head, at)
     side.omit = at - length
@@ -459,10 +463,10 @@ def _pass(frames: Frames, direction: int, data: bytes, ready: bool) -> tuple[int
 
 def _block(side: Side, kind: int, marks: int) -> None:
     """A frame of a header block: whether the block is under way behind it."""
-    if not marks & _END_HEADERS:
-        if kind != _CONTINUATION:
+    if not marks & END_HEADERS:
+        if kind != CONTINUATION:
             side.block = True
-    elif kind == _CONTINUATION:
+    elif kind == CONTINUATION:
         side.block = False
 
 

@@ -4,8 +4,8 @@ Promises: a recorder that ends, hangs or grows too large is replaced within seco
 notices; readiness is answered here; a signal ends everything in order, and nothing is left running.
 Refuses to import anything large: it stays below 20 MB for the life of the pod.
 
-Runs as ``python -m sidecar.supervisor PLAN``; signals are taken one at a time in the loop below (blocked
-otherwise), so no handler ever runs in the middle of something.
+Runs as ``python -m sidecar.supervisor DESCRIPTOR``; signals are taken one at a time in the loop below
+(blocked otherwise), so no handler ever runs in the middle of something.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sidecar.drain import Drain, Phase
 from sidecar.health import HealthServer
 from sidecar.log import log
 from sidecar.plan import Plan
+from sidecar.processes import adopt_orphans, cpu_seconds, orphans, resident_bytes
 from sidecar.words import RESTART_REASONS, Board, Recorder, Tap, attach, words
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
@@ -38,8 +39,6 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 MISSES = 2
 """Looks in a row that find no server, before it counts as down: a server under load may let one wait longer
 than a look takes, and the replicas of a service are under load together."""
-PR_SET_CHILD_SUBREAPER = 36
-"""From linux/prctl.h."""
 STEADY_SECONDS = 60.0
 """After this long without a restart the back-off begins anew."""
 KILL_SECONDS = 2.0
@@ -455,46 +454,6 @@ class Supervisor:
                 deadline = float("inf")
             if waiting:
                 signal.sigtimedwait((signal.SIGCHLD,), 0.05)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of whatever the model server leaves behind, so that it can be ended with it."""
-    import ctypes  # 1 MB, and needed around a server only
-
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def orphans() -> list[int]:
-    """Our children, as proc(5) has them."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
-                    if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
-                        found.append(int(entry))
-            except (OSError, ValueError, IndexError):
-                continue
-    return found
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of *pid*, 0 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def cpu_seconds(pid: int) -> tuple[str, float]:
-    """State (R, S, D, T, Z …) and processor seconds of *pid*, after proc(5); "" and 0 when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        return "", 0.0
 
 
 def accepts(host: str, port: int) -> bool:

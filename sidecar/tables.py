@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from array import array
 
+from sidecar.framing import BLOCK_FLAGS, CONTINUATION, END_HEADERS, HEADERS, PUSH_PROMISE, fragment
+from sidecar.packing import DEFAULT, LONGEST_CODE, OVERHEAD, STATIC_END, integer
+
 LIMIT = 16_384
 """Bytes kept of one direction. An entry counts 32 bytes and its strings, and those take at most 30/8 bytes of
 Huffman code for a byte: 4096 bytes of entries take 15,360 here at most."""
@@ -31,15 +34,8 @@ ADDED = 64
 """Blocks of more fields, or that add more entries, are not followed: each takes up to 40 µs of the tap's time
 as it is. Requests of clients and proxies have up to 40 fields."""
 
-_CONTINUATION, _PUSH_PROMISE = 9, 5
-_END_HEADERS, _PADDED, _PRIORITY = 4, 8, 0x20
-
-_DEFAULT = 4096
-_STATIC_END = 62
-_OVERHEAD = 32
 _LENGTHS = 7
 # Bytes of a literal that are not of its strings: one, and at most three for the length of each string.
-_LONGEST_CODE = 30
 
 
 class Tables:
@@ -81,7 +77,7 @@ class Table:
         """How many bytes of each say its name."""
         self._size = 0
         """The entries' sizes as HPACK counts them, or less."""
-        self._maximum = _DEFAULT
+        self._maximum = DEFAULT
         # The block under way
         self._open = False
         self._part = bytearray()
@@ -93,7 +89,7 @@ class Table:
 
     def take(self, kind: int, flags: int, data: bytes, start: int, end: int) -> bool:
         """A frame of a header block; *data* from *start* to *end* is its payload, or the beginning of it."""
-        if (kind == _CONTINUATION) != self._open or end - start > LIMIT:
+        if (kind == CONTINUATION) != self._open or end - start > LIMIT:
             return self.drop()
         payload = data[start:end]
         self._kind, self._flags = kind, flags
@@ -128,7 +124,7 @@ class Table:
         """
         entries = bytes(self._entries)
         size = self._maximum
-        if size == _DEFAULT:
+        if size == DEFAULT:
             return entries
         if size < 0x1F:
             return bytes([0x20 | size]) + entries
@@ -158,18 +154,13 @@ class Table:
 
     def _whole(self, payload: bytes) -> bool:
         """The *payload* of a frame is all there."""
-        flags, start, stop = self._flags, 0, len(payload)
-        if self._kind != _CONTINUATION:
-            if flags & _PADDED:
-                start, stop = 1, stop - (payload[0] if payload else 1)
-            if self._kind == _PUSH_PROMISE:
-                start += 4
-            elif flags & _PRIORITY:
-                start += 5
-            if start > stop:
+        kind, flags, block = self._kind, self._flags, payload
+        if kind == PUSH_PROMISE or (kind == HEADERS and flags & BLOCK_FLAGS != END_HEADERS):
+            part = fragment(payload, flags, kind == PUSH_PROMISE)
+            if part is None:
                 return self.drop()
-        self._open = not flags & _END_HEADERS
-        block = payload[start:stop]
+            block = part
+        self._open = not flags & END_HEADERS
         if self._open or self._part:
             self._part += block
             if self._open:
@@ -201,12 +192,12 @@ class Table:
             at += 1
             if byte >= 0x80:  # an indexed field
                 if byte == 0xFF:
-                    _, at = _integer(block, at, 0x7F)
+                    _, at = integer(block, at, 0x7F)
                 continue
             if 0x20 <= byte < 0x40:  # a change of the table's size
                 size = byte & 0x1F
                 if size == 0x1F:
-                    size, at = _integer(block, at, size)
+                    size, at = integer(block, at, size)
                 self._maximum = size
                 self._evict()
                 changed = True
@@ -214,7 +205,7 @@ class Table:
             mask = 0x3F if byte >= 0x40 else 0x0F
             index = byte & mask
             if index == mask:
-                index, at = _integer(block, at, index)
+                index, at = integer(block, at, index)
             name = at
             if not index:
                 at = _past_string(block, at)
@@ -235,10 +226,10 @@ class Table:
         entries, starts, heads = self._entries, self._starts, self._heads
         if not index:
             head = b"\x40" + name
-        elif index < _STATIC_END:
+        elif index < STATIC_END:
             head = bytes([0x40 | index])
         else:
-            place = len(starts) - 1 - (index - _STATIC_END)
+            place = len(starts) - 1 - (index - STATIC_END)
             if place < 0:
                 raise IndexError
             start = starts[place] - self._base
@@ -270,19 +261,7 @@ class Table:
 
 def _least(length: int) -> int:
     """The size of an entry whose literal takes *length* bytes: as HPACK counts it, or less."""
-    return _OVERHEAD + (length - _LENGTHS) * 8 // _LONGEST_CODE if length > _LENGTHS else _OVERHEAD
-
-
-def _integer(block: bytes, at: int, prefix: int) -> tuple[int, int]:
-    """An integer (section 5.1) that filled its *prefix*, and the position after it."""
-    value = prefix
-    for shift in (0, 7, 14, 21):
-        byte = block[at]
-        at += 1
-        value += (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError
+    return OVERHEAD + (length - _LENGTHS) * 8 // LONGEST_CODE if length > _LENGTHS else OVERHEAD
 
 
 def _past_string(block: bytes, at: int) -> int:
@@ -290,5 +269,5 @@ def _past_string(block: bytes, at: int) -> int:
     length = block[at] & 0x7F
     at += 1
     if length == 0x7F:
-        length, at = _integer(block, at, length)
+        length, at = integer(block, at, length)
     return at + length

@@ -1,13 +1,11 @@
 """The tap: forwards bytes both ways between clients and the model server, and copies them.
 
-Promises: bytes, their order, half-closes and resets arrive as they were sent; a slow reader slows its
-sender and nothing else; no time-out of ours ends a connection (whose other end is gone without a word, the
-system's keepalive does, which servers ask for too); nothing of the copying can delay, change or
-fail the forwarding (it happens after the bytes have been written, and a fault of it switches itself off).
-Refuses: to parse, to retry, to pool. A server that cannot be reached resets the client's connection,
+Promises of each connection what `sidecar.half` does, so that nothing of the copying can delay, change or fail
+the forwarding; and that no time-out of ours ends one (whose other end is gone without a word, the system's
+keepalive does, which servers ask for too). A server that cannot be reached resets the client's connection,
 which is what the client would have met without us.
 
-Runs as a process of its own: ``python -m sidecar.tap PLAN`` with an inherited plan (`sidecar.plan`).
+Runs as a process of its own: ``python -m sidecar.tap NUMBER DESCRIPTOR``, of an inherited `sidecar.plan`.
 """
 
 from __future__ import annotations
@@ -36,7 +34,6 @@ NOTES_SECONDS = 0.05
 
 BUSY_SECONDS = 0.25
 """How often busy connections are counted while the sidecar drains: 10,000 take 30 ms."""
-
 
 CLOSING_LOOKS = 10_000
 """Turns of the loop in which those who wait at a door that closes are let in."""

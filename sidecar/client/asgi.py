@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.client.capture import BODY_BYTES, Capture
-from sidecar.client.recorder import KEPT, Recorder, Seen
+from sidecar.client.recorder import KEPT, Recorder
+from sidecar.client.watched import Middleware, Watched
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,24 +22,12 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class RecorderMiddleware:
+class RecorderMiddleware(Middleware[Application]):
     """*app*, with what passes told to *recorder*.
 
     *paths* are beginnings of the paths that are recorded; None for all. Bodies above *limit* bytes are not
     kept: such an exchange is counted and timed, its rows are not recorded.
     """
-
-    def __init__(
-        self,
-        app: Application,
-        recorder: Recorder,
-        paths: Iterable[str] | None = None,
-        limit: int = BODY_BYTES,
-    ) -> None:
-        self._app = app
-        self._recorder = recorder
-        self._paths = None if paths is None else tuple(paths)
-        self._limit = limit
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection or request."""
@@ -67,9 +55,7 @@ class RecorderMiddleware:
 
     def _watch(self, scope: MutableMapping[str, Any]) -> _Watched | None:
         try:
-            if scope["type"] != "http" or scope["method"] != "POST":
-                return None
-            if self._paths is not None and not scope["path"].startswith(self._paths):
+            if scope["type"] != "http" or scope["method"] != "POST" or not self._takes(scope["path"]):
                 return None
             return _Watched(self._recorder, scope, self._limit)
         except Exception:  # ours, or a server that is none
@@ -77,24 +63,16 @@ class RecorderMiddleware:
             return None
 
 
-class _Watched:
+class _Watched(Watched):
     """One request and its answer."""
 
     def __init__(self, recorder: Recorder, scope: MutableMapping[str, Any], limit: int) -> None:
-        self._recorder = recorder
         path = scope.get("raw_path")
         text = path.decode("latin-1") if path else quote(scope["path"])
         query = scope.get("query_string")
         if query:
             text += "?" + query.decode("latin-1")
-        self._seen = Seen("POST", text.partition("#")[0], _kept(scope["headers"]))
-        self._began = time.perf_counter()
-        # Without room nothing is kept; the recorder counts the exchange as dropped in the end.
-        self._request = Capture(limit if recorder.room else 0)
-        self._response = Capture(limit if recorder.room else 0)
-        self._asked = self._answered = False
-        self._status = 0
-        self._broken = False
+        super().__init__(recorder, text.partition("#")[0], _kept(scope["headers"]), limit)
 
     def received(self, message: Message) -> None:
         """The application has got *message*."""
@@ -124,25 +102,6 @@ class _Watched:
                 self._answered = not message.get("more_body", False)
         except Exception:
             self._response.cut()
-
-    def failed(self) -> None:
-        """The application raised: before an answer begins the server makes it a 500."""
-        if not self._status and not self._broken:
-            self._status = 500
-            self._answered = True
-
-    def end(self) -> None:
-        """Record it."""
-        try:
-            seen = self._seen
-            seen.seconds = seen.seconds or time.perf_counter() - self._began
-            seen.request_body, seen.response_body = self._request.body, self._response.body
-            seen.request_complete = self._request.complete and self._asked
-            seen.response_complete = self._response.complete
-            seen.status = self._status if self._answered and not self._broken else 0
-            self._recorder.record_exchange(seen)
-        except Exception:
-            self._recorder.lost()
 
 
 def _kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -7,39 +7,23 @@ a ``wsgi.file_wrapper`` too, whose content is then not recorded.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
-from sidecar.client.capture import BODY_BYTES, Capture
-from sidecar.client.recorder import Recorder, Seen
+from sidecar.client.recorder import KEPT, Recorder
+from sidecar.client.watched import Middleware, Watched
 
 Environ = MutableMapping[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[Any, Any], Iterable[bytes]]
 
-_HEADERS = {
-    "CONTENT_TYPE": "content-type",
-    "HTTP_CONTENT_ENCODING": "content-encoding",
-    "HTTP_INFERENCE_HEADER_CONTENT_LENGTH": "inference-header-content-length",
-}
+_KEYS = {("" if name == "content-type" else "HTTP_") + name.upper().replace("-", "_"): name for name in KEPT}
+"""Of `KEPT`, as CGI has them (RFC 3875, section 4.1)."""
 
 
-class WsgiRecorderMiddleware:
+class WsgiRecorderMiddleware(Middleware[Application]):
     """*app*, with what passes told to *recorder*; *paths* and *limit* as in `sidecar.client.asgi`."""
-
-    def __init__(
-        self,
-        app: Application,
-        recorder: Recorder,
-        paths: Iterable[str] | None = None,
-        limit: int = BODY_BYTES,
-    ) -> None:
-        self._app = app
-        self._recorder = recorder
-        self._paths = None if paths is None else tuple(paths)
-        self._limit = limit
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -68,9 +52,7 @@ class WsgiRecorderMiddleware:
     def _watch(self, environ: Environ) -> _Watched | None:
         try:
             path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-            if environ["REQUEST_METHOD"] != "POST":
-                return None
-            if self._paths is not None and not path.startswith(self._paths):
+            if environ["REQUEST_METHOD"] != "POST" or not self._takes(path):
                 return None
             return _Watched(self._recorder, environ, path, self._limit)
         except Exception:
@@ -78,27 +60,19 @@ class WsgiRecorderMiddleware:
             return None
 
 
-class _Watched:
+class _Watched(Watched):
     """One request and its answer."""
 
     def __init__(self, recorder: Recorder, environ: Environ, path: str, limit: int) -> None:
-        self._recorder = recorder
         text = quote(path.encode("latin-1"))
         if environ.get("QUERY_STRING"):
             text += "?" + environ["QUERY_STRING"]
-        headers = {name: environ[key] for key, name in _HEADERS.items() if environ.get(key)}
-        self._seen = Seen("POST", text, headers)
-        self._began = time.perf_counter()
-        limit = limit if recorder.room else 0
-        self._request = Capture(limit)
-        self._response = Capture(limit)
-        self._status = 0
-        self._done = self._recorded = False
+        headers = {name: environ[key] for key, name in _KEYS.items() if environ.get(key)}
+        super().__init__(recorder, text, headers, limit)
         length = environ.get("CONTENT_LENGTH")
         self._length = int(length) if length and length.isdigit() else None
-        self._ended = False
-        """The application has read the end of the body."""
         self._read = 0
+        self._asked = self._length == 0
         environ["wsgi.input"] = _Input(environ["wsgi.input"], self)
 
     def received(self, part: bytes, ended: bool) -> None:
@@ -106,7 +80,7 @@ class _Watched:
         try:
             self._request.add(part)
             self._read += len(part)
-            self._ended = self._ended or ended
+            self._asked = self._asked or (ended if self._length is None else self._read >= self._length)
         except Exception:
             self._request.cut()
 
@@ -118,7 +92,7 @@ class _Watched:
             try:
                 self._status = int(status[:3])
                 self._seen.response_headers = {
-                    name.lower(): value for name, value in headers if name.lower() in _HEADERS.values()
+                    name.lower(): value for name, value in headers if name.lower() in KEPT
                 }
             except Exception:
                 self._response.cut()
@@ -141,35 +115,12 @@ class _Watched:
 
     def finished(self) -> None:
         """The answer is whole."""
-        self._done = True
+        self._answered = True
 
     def uncaptured(self) -> None:
         """The answer passes where we do not see it."""
         self._response.cut()
-        self._done = True
-
-    def failed(self) -> None:
-        """The application raised: before an answer begins the server makes it a 500."""
-        if not self._status:
-            self._status = 500
-            self._done = True
-
-    def end(self) -> None:
-        """Record it, once."""
-        if self._recorded:
-            return
-        self._recorded = True
-        try:
-            seen = self._seen
-            seen.seconds = time.perf_counter() - self._began
-            seen.request_body, seen.response_body = self._request.body, self._response.body
-            whole = self._ended if self._length is None else self._read >= self._length
-            seen.request_complete = self._request.complete and whole
-            seen.response_complete = self._response.complete
-            seen.status = self._status if self._done else 0
-            self._recorder.record_exchange(seen)
-        except Exception:
-            self._recorder.lost()
+        self._answered = True
 
 
 class _Input:

@@ -55,15 +55,13 @@ _NOT_INFERENCE = re.compile(
 
 
 def decode(exchange: Exchange, limits: Limits, routes: Routes = ROUTES) -> Outcome:
-    """What *exchange* says about a model. Never raises.
+    """What *exchange* says about a model. Never raises. (Of a stream its messages do, and `finish`.)
 
     >>> decode(Exchange("http", b"GET", b"/v2/health/ready", status=200), Limits())
     Ignored(reason='not_inference')
     >>> decode(Exchange("http", b"POST", b"/v2/models/m/infer", status=503), Limits())
     Failed(model='m', version='', reason='server_error')
     """
-    if exchange.streamed:
-        return finish(exchange)[0]
     if not exchange.headers_known:
         return Unobservable("", "", "header_state_lost")
     if exchange.protocol == "grpc":

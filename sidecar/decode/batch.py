@@ -119,6 +119,11 @@ class Batcher:
         self.pending_rows = 0
         self.pending_bytes = 0
 
+    def follow(self, model: str, version: str, role: Role, column: str) -> None:
+        """Take a column that is known from before for one that is followed: it counts towards the limits."""
+        followed = self._followed.setdefault((model, version), dict.fromkeys(self._promised(model)))
+        followed[role, column] = None
+
     def add(self, decoded: Decoded, time: float) -> bool:
         """Take the rows of an exchange seen at *time*, Unix seconds; True when `flush` is due."""
         inputs = decoded.inputs

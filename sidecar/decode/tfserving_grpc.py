@@ -51,8 +51,10 @@ TYPES: dict[int, tuple[str, str, str]] = {
 """TensorFlow's enum DataType → ours, the field that holds its values, and the code of `array` for them."""
 
 _HOLES: frozenset[int] = frozenset({8, 18, 20, 21})
-_RAW_FIELDS: frozenset[int] = frozenset({4, 5, 6, 11})
 # COMPLEX64, COMPLEX128, RESOURCE, VARIANT.
+
+_RAW_FIELDS: frozenset[int] = frozenset({4, 5, 6, 11})
+# Of a TensorProto: tensor_content, float_val, double_val, bool_val.
 
 
 def read(exchange: Exchange, limits: Limits) -> Outcome:

@@ -9,24 +9,26 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sidecar.framing import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    GOAWAY,
+    HEADER_SIZE,
+    HEADERS,
+    NUMBER,
+    PADDED,
+    PING,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    unpack_header,
+)
 from sidecar.wire.fields import BlockReader
 
 if TYPE_CHECKING:
     from sidecar.wire.stream import Stream
-
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-_HEADER = struct.Struct(">IBI")
-HEADER_SIZE: Final = _HEADER.size
-unpack_header = _HEADER.unpack_from
-"""Length (three bytes) and type (one) as one number; flags; stream with one bit that is to be ignored."""
-
-# Types and flags as plain integers: a member of an IntEnum costs 70 ns.
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
-CONTINUATION = 9
-END_STREAM, END_HEADERS, PADDED, HAS_PRIORITY = 0x1, 0x4, 0x8, 0x20
-ACK = 0x1
-NUMBER = 0x7FFFFFFF
 
 WHOLE: Final = frozenset({HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION})
 """Types whose payload is read as a whole; of others than those and DATA it is passed over."""
@@ -88,26 +90,6 @@ def table_sizes(data: bytes, start: int, stop: int) -> list[int]:
     """
     found = (_setting.unpack_from(data, position) for position in range(start, stop, _setting.size))
     return [value for name, value in found if name == _HEADER_TABLE_SIZE]
-
-
-def fragment(payload: bytes, flags: int, pushed: bool) -> bytes | None:
-    """The part of a header block in a HEADERS frame's *payload* (PUSH_PROMISE: *pushed*), or None.
-
-    Without padding, and without the priority or the promised stream's number before it.
-
-    >>> fragment(bytes.fromhex("02 82 84 00 00"), PADDED, False)
-    b'\\x82\\x84'
-    """
-    start, stop = 0, len(payload)
-    if flags & PADDED:
-        if not payload:
-            return None
-        start, stop = 1, stop - payload[0]
-    if pushed:
-        start += 4
-    elif flags & HAS_PRIORITY:
-        start += 5
-    return payload[start:stop] if start <= stop else None
 
 
 class Block:

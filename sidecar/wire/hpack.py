@@ -25,6 +25,8 @@ from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
+from sidecar.packing import DEFAULT, LONGEST_CODE, OVERHEAD, STATIC_END, integer
+
 Field: TypeAlias = tuple[bytes, bytes]
 """Name and value."""
 
@@ -37,19 +39,11 @@ _Entry: TypeAlias = tuple[bytes, bytes, int]
 CAP: Final = 65_536
 """The largest table that is followed: Chromium's, nghttp2's and nginx' largest; gRPC's is 4,096."""
 
-DEFAULT: Final = 4096
-"""RFC 9113 section 6.5.2: the initial value of SETTINGS_HEADER_TABLE_SIZE."""
-
-_OVERHEAD = 32
-# RFC 7541 section 4.1: "The size of an entry is the sum of its name's length in octets [...], its value's
-# length in octets [...], and 32."
-
-_UNKNOWN: Final[_Entry] = (*UNKNOWN, _OVERHEAD)
+_UNKNOWN: Final[_Entry] = (*UNKNOWN, OVERHEAD)
 _STATIC: Final[tuple[_Entry, ...]] = (
     _UNKNOWN,  # indices begin at 1
-    *((name, value, len(name) + len(value) + _OVERHEAD) for name, value in HeaderTable.STATIC_TABLE),
+    *((name, value, len(name) + len(value) + OVERHEAD) for name, value in HeaderTable.STATIC_TABLE),
 )
-_STATIC_END = len(_STATIC)
 
 
 class BlockError(Exception):
@@ -129,7 +123,7 @@ class Table:
         """
         try:
             return self._decode(block, limit)
-        except (IndexError, HPACKDecodingError) as error:
+        except (IndexError, ValueError, HPACKDecodingError) as error:
             raise BlockError from error
 
     def _decode(self, block: bytes, limit: int) -> list[Field]:
@@ -142,12 +136,12 @@ class Table:
             if byte >= 0x80:  # section 6.1: an indexed field
                 index = byte & 0x7F
                 if index == 0x7F:
-                    index, position = _integer(block, position, index)
-                name, value, size = _STATIC[index] if 0 < index < _STATIC_END else self._entry(index)
+                    index, position = integer(block, position, index)
+                name, value, size = _STATIC[index] if 0 < index < STATIC_END else self._entry(index)
             elif 0x20 <= byte < 0x40:  # section 6.3: a change of the table's size
                 size = byte & 0x1F
                 if size == 0x1F:
-                    size, position = _integer(block, position, size)
+                    size, position = integer(block, position, size)
                 if total:
                     raise BlockError  # section 4.2: "MUST occur at the beginning of the first header block"
                 self._resize(size)
@@ -156,19 +150,19 @@ class Table:
                 mask = 0x3F if byte >= 0x40 else 0x0F
                 index = byte & mask
                 if index == mask:
-                    index, position = _integer(block, position, index)
+                    index, position = integer(block, position, index)
                 if index:
-                    name = (_STATIC[index] if index < _STATIC_END else self._entry(index))[0]
+                    name = (_STATIC[index] if index < STATIC_END else self._entry(index))[0]
                 else:
                     text, coded, position = _string(block, position, end)
                     name = _decoded(text) if coded else text
                 text, coded, position = _string(block, position, end)
                 if name in wanted:
                     value = _decoded(text) if coded else text
-                    size = len(name) + len(value) + _OVERHEAD
+                    size = len(name) + len(value) + OVERHEAD
                 else:
                     value = b""
-                    size = len(name) + (len(text) * 8 // _LONGEST_CODE if coded else len(text)) + _OVERHEAD
+                    size = len(name) + (len(text) * 8 // LONGEST_CODE if coded else len(text)) + OVERHEAD
                 if byte >= 0x40:
                     self._entries.appendleft((name, value, size))
                     self.changes += 1
@@ -183,10 +177,10 @@ class Table:
         return fields
 
     def _entry(self, index: int) -> _Entry:
-        index -= _STATIC_END
+        index -= STATIC_END
         if 0 <= index < len(self._entries):
             return self._entries[index]
-        if self._tail and 0 <= index < CAP // _OVERHEAD:
+        if self._tail and 0 <= index < CAP // OVERHEAD:
             return _UNKNOWN
         raise BlockError
 
@@ -207,33 +201,18 @@ class Table:
         self._size = size
 
 
-def _integer(block: bytes, position: int, prefix: int) -> tuple[int, int]:
-    """An integer (section 5.1) that filled its *prefix*, and the position after it."""
-    value = prefix
-    for shift in (0, 7, 14, 21):  # 28 bits: more than any block or table here may have
-        byte = block[position]
-        position += 1
-        value += (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise BlockError
-
-
 def _string(block: bytes, position: int, end: int) -> tuple[bytes, bool, int]:
     """A string (section 5.2) as it is there, whether that is Huffman code, and the position after it."""
     first = block[position]
     length = first & 0x7F
     position += 1
     if length == 0x7F:
-        length, position = _integer(block, position, length)
+        length, position = integer(block, position, length)
     stop = position + length
     if stop > end:
         raise BlockError
     return block[position:stop], first >= 0x80, stop
 
-
-_LONGEST_CODE = 30
-# Bits: RFC 7541, appendix B. So many make one byte at least.
 
 _SHORT = 64
 

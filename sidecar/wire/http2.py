@@ -27,16 +27,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from sidecar.exchange import Exchange, Message
-from sidecar.wire import CLIENT_TO_SERVER, SERVER_TO_CLIENT, LossReason, State, TunnelReason
-from sidecar.wire.body import Held
-from sidecar.wire.fields import BlockReader, Head
-from sidecar.wire.frames import (
+from sidecar.framing import (
+    BLOCK_FLAGS,
     CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
-    HAS_PRIORITY,
     HEADER_SIZE,
     HEADERS,
     NUMBER,
@@ -45,15 +42,14 @@ from sidecar.wire.frames import (
     PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
-    WHOLE,
     WINDOW_UPDATE,
-    Block,
-    Frame,
-    Side,
     fragment,
-    table_sizes,
     unpack_header,
 )
+from sidecar.wire import CLIENT_TO_SERVER, SERVER_TO_CLIENT, LossReason, State, TunnelReason
+from sidecar.wire.body import Held
+from sidecar.wire.fields import BlockReader, Head
+from sidecar.wire.frames import WHOLE, Block, Frame, Side, table_sizes
 from sidecar.wire.hpack import BlockError, LongBlockError
 from sidecar.wire.stream import ANSWER_ENDED, BOTH_ENDED, REQUEST_ENDED, Stream
 
@@ -67,7 +63,6 @@ CONTINUATION_LIMIT: Final = 128
 _SHED, _HEADS_ONLY = 1, 2
 _MARK_LIMIT = 10_000
 
-_PLAIN = END_HEADERS | PADDED | HAS_PRIORITY
 _EMPTY: Mapping[bytes, bytes] = {}
 
 Done: TypeAlias = list[Exchange | Message]
@@ -295,7 +290,7 @@ class Http2Connection:
                     position = stop
                     continue
             elif kind == HEADERS:
-                if number and flags & _PLAIN == END_HEADERS:
+                if number and flags & BLOCK_FLAGS == END_HEADERS:
                     head = known.get(data[start:stop])
                     if head is not None:
                         began = now_ns if position else started

@@ -38,6 +38,9 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = DEADLI
 class TapProcess:
     """A tap, its words and the reader of its ring."""
 
+    _prefix: tuple[str, ...] = ()
+    """Words before its command."""
+
     def __init__(
         self,
         upstream: int,
@@ -45,9 +48,8 @@ class TapProcess:
         sampling: float = 1.0,
         soft_descriptors: int | None = None,
     ) -> None:
-        self._prefix: list[str] = []
         if soft_descriptors is not None:
-            self._prefix = ["sh", "-c", 'ulimit -Sn "$0" && exec "$@"', str(soft_descriptors)]
+            self._prefix = ("sh", "-c", 'ulimit -Sn "$0" && exec "$@"', str(soft_descriptors))
         self.port = free_port()
         route = ("http", Address("127.0.0.1", self.port), Address("127.0.0.1", upstream))
         nowhere = Address("127.0.0.1", 0)

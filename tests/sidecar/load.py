@@ -7,31 +7,42 @@ import socket
 import threading
 import time
 
-from tests.sidecar.whole import Sidecar, infer_body, read_message, request
-
-PARTS = (
-    *("seen_total", "recorded_total", "sampled_out_total", "dropped_total"),
-    *("undecodable_total", "unobservable_total", "ignored_total", "unsettled"),
-)
+from tests.sidecar.whole import Sidecar, infer_body, law_of, read_message, request
 
 
-class Load:
-    """Clients that ask without pause: *kept* ones over one connection each, *short* ones over one a request."""
+class Clients:
+    """Clients that ask without pause until they are stopped, and check every answer."""
 
-    def __init__(self, port: int, kept: int = 4, short: int = 0, pause: float = 0.0) -> None:
-        self._port = port
-        self._pause = pause
-        self.counts = [0] * (kept + short)
+    def __init__(self, clients: int) -> None:
+        self.counts = [0] * clients
+        """Requests answered, by client."""
         self.failures: list[str] = []
         self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(number, number >= kept))
-            for number in range(kept + short)
-        ]
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
         for thread in self._threads:
             thread.start()
 
-    def _run(self, number: int, short: bool) -> None:
+    def _run(self, number: int) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> int:
+        """Requests answered in all."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+        return sum(self.counts)
+
+
+class Load(Clients):
+    """*kept* clients over one connection each, *short* ones over one a request."""
+
+    def __init__(self, port: int, kept: int = 4, short: int = 0, pause: float = 0.0) -> None:
+        self._port = port
+        self._kept = kept
+        self._pause = pause
+        super().__init__(kept + short)
+
+    def _run(self, number: int) -> None:
         connection: socket.socket | None = None
         try:
             while not self._stop.is_set():
@@ -46,7 +57,7 @@ class Load:
                 ]:
                     self.failures.append(f"client {number}: {head[:40]!r}")
                 self.counts[number] += 1
-                if short:
+                if number >= self._kept:
                     connection.close()
                     connection = None
                 time.sleep(self._pause)
@@ -55,13 +66,6 @@ class Load:
         finally:
             if connection is not None:
                 connection.close()
-
-    def stop(self) -> list[int]:
-        """End; requests answered, by client."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
-        return self.counts
 
 
 class Scraper:
@@ -80,12 +84,7 @@ class Scraper:
             except (OSError, ValueError):  # it is starting, or has ended
                 time.sleep(0.05)
                 continue
-            law = dict.fromkeys(PARTS, 0.0)
-            for (name, labels), value in samples.items():
-                part = name.removeprefix("modelmeter_exchanges_")
-                if part in law and ("protocol", "http") in labels:
-                    law[part] += value
-            self._law = law
+            self._law = law_of(samples, "http")
             time.sleep(0.2)
 
     def stop(self) -> dict[str, float]:

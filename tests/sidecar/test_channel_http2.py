@@ -24,7 +24,7 @@ def play(bench: Bench, talk: Talk) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 1 << 32), st.booleans())
 def test_every_stream_is_returned_as_it_was_said(seed: int, grpc: bool) -> None:
-    talk = Talk(Random(seed), grpc).go(streams=20, longest=300)
+    talk = Talk(Random(seed), grpc).go(streams=20, longest=200)
     bench = Bench(1 << 20)
     play(bench, talk)
     bench.read()
@@ -126,7 +126,7 @@ def check_the_last(bench: Bench, talk: Talk, count: int, unheard: int = 0) -> No
 def test_a_recorder_that_attaches_later_knows_all_of_every_stream_that_begins(
     seed: int, moments: list[float], reads: bool
 ) -> None:
-    talk = Talk(Random(seed)).go(streams=30, longest=300)
+    talk = Talk(Random(seed)).go(streams=30, longest=200)
     bench = Bench(1 << 20)
     flow = bench.copier.open(1)
     at = begun = 0
@@ -149,7 +149,7 @@ def test_a_recorder_that_attaches_later_knows_all_of_every_stream_that_begins(
 def test_after_a_full_ring_all_is_known_of_every_stream_that_begins(
     seed: int, first: float, last: float
 ) -> None:
-    talk = Talk(Random(seed)).go(streams=30, longest=300)
+    talk = Talk(Random(seed)).go(streams=30, longest=200)
     full, free = sorted(round(moment * len(talk.pieces)) for moment in (first, last))
     bench = Bench(1 << 20)
     flow = bench.copier.open(1)
@@ -188,7 +188,7 @@ def test_a_new_tap_on_the_same_ring_leaves_nothing_of_the_old_streams_open() -> 
 def test_a_tap_that_hears_late_of_a_recorder_counts_every_stream_and_says_nothing_untrue(
     seed: int, first: float, last: float
 ) -> None:
-    talk = Talk(Random(seed)).go(streams=30, longest=300)
+    talk = Talk(Random(seed)).go(streams=30, longest=200)
     attached, heard = sorted(round(moment * len(talk.pieces)) for moment in (first, last))
     bench = Bench(1 << 20)
     flow = bench.copier.open(1)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -27,40 +27,10 @@ from sidecar.launch import Address, Settings, make_plan
 from sidecar.words import RESTART_REASONS, Board, Recorder, Tap, attach, words
 from tests.decode.grpc_build import INFER, answer, request, tensor_in, tensor_out
 from tests.sidecar.harness import free_port, server, wait_for
-from tests.sidecar.load import Load
+from tests.sidecar.load import Clients, Load
 from tests.sidecar.whole import Sidecar, alive, patient_model_server, scripted_model_server, sidecar
 
 pytestmark = pytest.mark.real
-
-
-def check(running: Sidecar, sent: int, protocol: str = "http") -> dict[str, float]:
-    """The law, exact to the request; returns it."""
-
-    def law() -> dict[str, float]:
-        samples = running.metrics()
-        return {
-            part: sum(
-                value
-                for (name, labels), value in samples.items()
-                if name == f"modelmeter_exchanges_{part}" and ("protocol", protocol) in labels
-            )
-            for part in (
-                *("seen_total", "recorded_total", "sampled_out_total", "dropped_total"),
-                *("undecodable_total", "unobservable_total", "ignored_total", "unsettled"),
-            )
-        }
-
-    found: dict[str, float] = {}
-
-    def settled() -> bool:
-        with suppress(OSError):
-            found.update(law())
-        return found.get("seen_total", 0) >= sent and found["unsettled"] == 0
-
-    wait_for(settled, f"{sent} exchanges settled")
-    assert found["seen_total"] == sent
-    assert sum(value for part, value in found.items() if part != "seen_total") == sent
-    return found
 
 
 @contextmanager
@@ -77,20 +47,16 @@ def grpc_service(name: str, method: str, answer: Callable[[bytes, object], bytes
         model.stop(None).wait()
 
 
-class Calls:
-    """Clients that call without pause over a channel each, and check every answer."""
+class Calls(Clients):
+    """Clients that call over a channel each."""
 
     def __init__(self, port: int, clients: int) -> None:
-        self.counts = [0] * clients
-        self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(port, number)) for number in range(clients)]
-        for thread in self._threads:
-            thread.start()
+        self._port = port
+        super().__init__(clients)
 
-    def _run(self, port: int, number: int) -> None:
+    def _run(self, number: int) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        with grpc.insecure_channel(f"127.0.0.1:{self._port}", options) as channel:
             call = channel.unary_unary("/test.Echo/Echo")
             while not self._stop.is_set():
                 message = b"%d of %d" % (self.counts[number], number) + bytes(self.counts[number] % 3000)
@@ -100,12 +66,6 @@ class Calls:
                     self.counts[number] += 1
                 except grpc.RpcError as error:
                     self.failures.append(repr(error))
-
-    def stop(self) -> int:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
-        return sum(self.counts)
 
 
 def kill_repeatedly(running: Sidecar, times: int) -> None:
@@ -120,9 +80,9 @@ def test_a_recorder_killed_again_and_again_costs_no_request_and_no_count() -> No
     with server(scripted_model_server) as model, sidecar(model.port) as running:
         load = Load(running.port, kept=4, short=2)
         kill_repeatedly(running, 4)
-        sent = sum(load.stop())
+        sent = load.stop()
         assert load.failures == []
-        law = check(running, sent)
+        law = running.exact_law(sent)
         assert law["recorded_total"] > 0
         assert running.total("recorder_restarts_total", reason="exit") == 4
 
@@ -142,7 +102,7 @@ def test_a_recorder_killed_again_and_again_costs_no_grpc_call_and_no_count() -> 
         time.sleep(0.5)
         sent = calls.stop()
         assert calls.failures == []
-        check(running, sent, "grpc")
+        running.exact_law(sent, "grpc")
 
 
 def test_a_channel_that_outlives_recorders_is_recorded_by_each_of_them() -> None:
@@ -163,7 +123,7 @@ def test_a_channel_that_outlives_recorders_is_recorded_by_each_of_them() -> None
             for _ in range(25):
                 call(message, timeout=20, metadata=[("x-call", str(calls))])
                 calls += 1
-            assert check(running, calls, "grpc")["recorded_total"] == calls
+            assert running.exact_law(calls, "grpc")["recorded_total"] == calls
             assert running.total("rows_recorded_total", model="m") == 25
             assert running.total("exchanges_unobservable_total", reason="header_state_lost") == 0
             if lives < 3:
@@ -194,11 +154,11 @@ def test_a_recorder_a_hundred_times_too_slow_loses_copies_and_nothing_else(tmp_p
         slowing.start()
         load = Load(running.port, kept=6)
         time.sleep(5.0)
-        sent = sum(load.stop())
+        sent = load.stop()
         stop.set()
         slowing.join()
         assert load.failures == []
-        law = check(running, sent)
+        law = running.exact_law(sent)
         assert law["dropped_total"] == running.total("exchanges_dropped_total", reason="pressure") > 0
         assert running.child("sidecar.recorder") == recorder
 
@@ -210,9 +170,9 @@ def test_a_full_disk_under_the_log_costs_nothing() -> None:
             running.wait_until_ready()
             load = Load(running.port, kept=4)
             kill_repeatedly(running, 2)
-            sent = sum(load.stop())
+            sent = load.stop()
             assert load.failures == []
-            check(running, sent)
+            running.exact_law(sent)
             running.process.send_signal(signal.SIGINT)
             assert running.process.wait(15) == 0
         finally:
@@ -231,9 +191,9 @@ def test_a_recorder_without_memory_is_replaced_and_costs_no_request() -> None:
             os.kill(recorder, signal.SIGKILL)
         wait_for(lambda: not alive(recorder), "it is gone")
         wait_for(running.answers, "/metrics answers again")
-        sent = sum(load.stop())
+        sent = load.stop()
         assert load.failures == []
-        check(running, sent)
+        running.exact_law(sent)
 
 
 def test_a_recorder_that_is_too_large_is_replaced_for_that_reason() -> None:
@@ -258,7 +218,7 @@ def test_a_recorder_that_is_too_large_is_replaced_for_that_reason() -> None:
         try:
             load = Load(port, kept=4)
             wait_for(lambda: board[memory] >= 3, "replaced three times")
-            sent = sum(load.stop())
+            sent = load.stop()
             assert load.failures == []
             assert page[Tap.COPIED] + page[Tap.DROPPED_PRESSURE] + page[Recorder.EXTRA] == sent
             assert sum(board[Board.RECORDER_RESTARTS : Board.RECORDER_RESTARTS + 3]) == board[memory]

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from h2.connection import H2Connection
 
 from exporter.metrics import METRICS
 from tests.sidecar.harness import free_port, server, wait_for
+from tests.sidecar.load import Load
 from tests.sidecar.whole import (
     AT_ONCE,
     Sidecar,
@@ -28,38 +28,6 @@ from tests.sidecar.whole import (
     scripted_model_server,
     sidecar,
 )
-
-
-class Load:
-    """Clients that ask without pause over kept connections and check every answer."""
-
-    def __init__(self, port: int, clients: int = 8) -> None:
-        self.counts = [0] * clients
-        self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(port, number)) for number in range(clients)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, port: int, number: int) -> None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-                while not self._stop.is_set():
-                    values = [float(number), float(self.counts[number])]
-                    connection.sendall(request(infer_body(values)))
-                    answer = json.loads(read_message(connection).partition(b"\r\n\r\n")[2])
-                    if answer["outputs"][0]["data"] != [sum(values)]:
-                        self.failures.append(f"client {number}: {answer}")
-                    self.counts[number] += 1
-        except Exception as error:
-            self.failures.append(f"client {number}: {error!r}")
-
-    def stop(self) -> int:
-        """Requests answered in all."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(15)
-        return sum(self.counts)
 
 
 def test_what_is_sent_is_recorded_and_stands_in_metrics_status_and_page() -> None:
@@ -102,7 +70,7 @@ def test_a_recorder_killed_or_stopped_under_load_fails_no_request_and_is_back_wi
         server(scripted_model_server) as model,
         sidecar(model.port, "--recorder-timeout", "2") as running,
     ):
-        load = Load(running.port)
+        load = Load(running.port, kept=8)
         time.sleep(1.0)
         recorder = running.child("sidecar.recorder")
         before = sum(load.counts)
@@ -115,9 +83,7 @@ def test_a_recorder_killed_or_stopped_under_load_fails_no_request_and_is_back_wi
         sent = load.stop()
         assert load.failures == []
         assert before < back < sent, "the load did not go on"
-        law = running.wait_until_settled(sent)
-        assert law["seen_total"] == sent
-        assert sum(value for part, value in law.items() if part != "seen_total") == sent
+        law = running.exact_law(sent)
         assert law["dropped_total"] == running.total("exchanges_dropped_total")
         assert law["recorded_total"] > 0
         assert running.total("recorder_restarts_total") == 1
@@ -345,7 +311,7 @@ def test_several_taps_and_listeners_are_one_law_for_each_protocol(tmp_path: Path
             f"grpc=127.0.0.1:{model.port}",
         ) as running,
     ):
-        load = Load(running.port, clients=12)
+        load = Load(running.port, kept=12)
         time.sleep(1.0)
         with socket.create_connection(("127.0.0.1", grpc_port), timeout=10) as client:
             client.sendall(one_call())

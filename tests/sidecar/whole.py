@@ -10,9 +10,9 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,6 +20,25 @@ from tests.sidecar.harness import free_port, read_exactly, wait_for
 
 AT_ONCE = ("--drain-seconds", "0", "--last-scrape-seconds", "0")
 """For tests that end a sidecar by SIGTERM and are about something else."""
+
+PARTS = (
+    *("seen_total", "recorded_total", "sampled_out_total", "dropped_total"),
+    *("undecodable_total", "unobservable_total", "ignored_total", "unsettled"),
+)
+"""Of the law: the first is the sum of the others."""
+
+Samples: TypeAlias = dict[tuple[str, frozenset[tuple[str, str]]], float]
+"""Of one scrape, by name and labels."""
+
+
+def law_of(samples: Samples, protocol: str) -> dict[str, float]:
+    """What *samples* say of the law."""
+    law = dict.fromkeys(PARTS, 0.0)
+    for (name, labels), value in samples.items():
+        part = name.removeprefix("modelmeter_exchanges_")
+        if part in law and ("protocol", protocol) in labels:
+            law[part] += value
+    return law
 
 
 def infer_body(values: list[float]) -> bytes:
@@ -77,6 +96,8 @@ def patient_model_server(connection: socket.socket) -> None:
 class Sidecar:
     """A running ``modelmeter sidecar``."""
 
+    protocol = "http"
+
     def __init__(
         self,
         upstream: int,
@@ -91,7 +112,7 @@ class Sidecar:
             [
                 str(Path(sys.executable).with_name("modelmeter")),
                 "sidecar",
-                *("--listen", f"http=127.0.0.1:{self.port}", "--upstream", f"http=127.0.0.1:{upstream}"),
+                *self.doors(upstream),
                 *("--metrics-listen", f"127.0.0.1:{self.metrics_port}"),
                 *("--health-listen", f"127.0.0.1:{self.health_port}"),
                 *arguments,
@@ -100,6 +121,10 @@ class Sidecar:
             stderr=stderr,
             text=True,
         )
+
+    def doors(self, upstream: int) -> tuple[str, ...]:
+        """The options for what it serves beside its own pages."""
+        return "--listen", f"http=127.0.0.1:{self.port}", "--upstream", f"http=127.0.0.1:{upstream}"
 
     def get(self, path: str, port: int | None = None) -> tuple[int, str]:
         try:
@@ -126,8 +151,7 @@ class Sidecar:
         wait_for(lambda: self.health("/-/ready") == 200, "ready")
         wait_for(self.answers, "/metrics answers")
 
-    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """Every sample of a scrape by name and labels."""
+    def metrics(self) -> Samples:
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(self.get("/metrics")[1])
@@ -145,27 +169,28 @@ class Sidecar:
             if found == f"modelmeter_{name}" and labels.items() <= dict(found_labels).items()
         )
 
-    def law(self) -> dict[str, float]:
-        return {
-            part: self.total(f"exchanges_{part}", protocol="http")
-            for part in (
-                *("seen_total", "recorded_total", "sampled_out_total", "dropped_total"),
-                *("undecodable_total", "unobservable_total", "ignored_total", "unsettled"),
-            )
-        }
+    def law(self, protocol: str = "") -> dict[str, float]:
+        return law_of(self.metrics(), protocol or self.protocol)
 
-    def wait_until_settled(self, seen: int) -> dict[str, float]:
+    def wait_until_settled(self, seen: int, protocol: str = "") -> dict[str, float]:
         """Wait until *seen* exchanges are in the books and none is unsettled; returns the law."""
+        law = dict.fromkeys(PARTS, 0.0)
 
         def settled() -> bool:
-            try:
-                law = self.law()
-            except OSError:
-                return False
-            return law["seen_total"] >= seen and law["unsettled"] == 0
+            with suppress(OSError):
+                law.update(self.law(protocol))
+                return law["seen_total"] >= seen and law["unsettled"] == 0
+            return False
 
         wait_for(settled, f"{seen} exchanges settled")
-        return self.law()
+        return law
+
+    def exact_law(self, seen: int, protocol: str = "") -> dict[str, float]:
+        """The law once *seen* exchanges are settled: exact to the request."""
+        law = self.wait_until_settled(seen, protocol)
+        assert law["seen_total"] == seen
+        assert sum(value for part, value in law.items() if part != "seen_total") == seen
+        return law
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.get("/api/v1/status")[1])
@@ -195,9 +220,13 @@ class Sidecar:
         return self.process.returncode, log
 
 
+def sidecar(upstream: int, *arguments: str, command: tuple[str, ...] = ()) -> AbstractContextManager[Sidecar]:
+    return ready(Sidecar(upstream, *arguments, command=command))
+
+
 @contextmanager
-def sidecar(upstream: int, *arguments: str, command: tuple[str, ...] = ()) -> Iterator[Sidecar]:
-    running = Sidecar(upstream, *arguments, command=command)
+def ready(running: Sidecar) -> Iterator[Sidecar]:
+    """*running* when it is ready; it ends with the block."""
     try:
         running.wait_until_ready()
         yield running

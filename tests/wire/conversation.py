@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from sidecar.exchange import Exchange
+from sidecar.exchange import Exchange, Message
 from sidecar.wire.body import Held
 from sidecar.wire.http1 import PIPELINE_LIMIT, Http1Connection
+from sidecar.wire.http2 import Http2Connection
 
 CLIENT, SERVER = 0, 1
 
@@ -19,6 +21,9 @@ Step: TypeAlias = tuple[int, bytes]
 HEADER_LIMIT = 512
 BODY_LIMIT = 64
 HELD_LIMIT = 4096
+
+Reader = TypeVar("Reader", Http1Connection, Http2Connection)
+Heard = TypeVar("Heard", bound="Hearing[Any]")
 
 
 class Seen(NamedTuple):
@@ -34,10 +39,15 @@ class Seen(NamedTuple):
     closed: bool = False
 
 
-def seen(exchange: Exchange) -> Seen:
-    """What of *exchange* does not depend on the cuts."""
+def assert_in_order(exchange: Exchange) -> None:
+    """Its times, which do depend on them."""
     assert 0 < exchange.started <= exchange.ended
     assert exchange.answered == 0 or exchange.started <= exchange.answered <= exchange.ended
+
+
+def seen(exchange: Exchange) -> Seen:
+    """What of *exchange* does not depend on the cuts."""
+    assert_in_order(exchange)
     return Seen(
         exchange.method,
         exchange.target,
@@ -50,66 +60,96 @@ def seen(exchange: Exchange) -> Seen:
     )
 
 
-class Listener:
+class Hearing(ABC, Generic[Reader]):
     """A connection, what it returned, and a clock that moves by one nanosecond with every byte."""
 
-    def __init__(
-        self, header_limit: int = HEADER_LIMIT, body_limit: int = BODY_LIMIT, held_limit: int = HELD_LIMIT
-    ) -> None:
+    def __init__(self, connection: Reader, held: Held, header_limit: int) -> None:
+        self.connection = connection
+        self.held = held
         self.header_limit = header_limit
-        self.held = Held(held_limit)
-        self.connection = Http1Connection(header_limit, body_limit, self.held)
-        self.exchanges: list[Exchange] = []
+        self.returned: list[Exchange | Message] = []
         self.now = 0
         self.received = [0, 0]
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        return [item for item in self.returned if isinstance(item, Exchange)]
 
     def receive(self, direction: int, data: bytes) -> None:
         self.now += len(data)
         self.received[direction] += len(data)
-        self._take(self.connection.receive(direction, data, self.now), len(data))
+        self._take(self.connection.receive(direction, memoryview(data), self.now), len(data))
 
     def skip(self, direction: int, nbytes: int) -> None:
-        self.now += nbytes
+        self.now += max(nbytes, 0)
         self.received[direction] += nbytes
-        self._take(self.connection.skip(direction, nbytes, self.now), 0)
+        self._take(self.connection.skip(direction, nbytes, self.now))
 
     def close(self) -> None:
         self.now += 1
-        self._take(self.connection.close(self.now), 0)
+        self._take(self.connection.close(self.now))
         assert self.connection.open_exchanges == 0
         assert self.held.bytes == 0
 
-    def resync(self) -> None:
-        self.connection.resync()
-        self.check(0)
-
-    def _take(self, exchanges: list[Exchange], piece: int) -> None:
-        self.exchanges += exchanges
+    def _take(self, returned: Sequence[Exchange | Message], piece: int = 0) -> None:
+        self.returned += returned
         self.check(piece)
 
-    def check(self, piece: int) -> None:
-        """Conservation, the books of `Held`, and the bound on memory."""
+    def check(self, piece: int = 0) -> None:
+        """Conservation, the books of `Held`, and the bound on memory, after *piece* bytes at once."""
         connection = self.connection
         assert connection.begun == connection.finished + connection.lost + connection.open_exchanges
         assert connection.finished == len(self.exchanges)
         assert connection.lost == sum(connection.losses.values())
         assert (connection.state == "tunnel") == (connection.tunnel_reason is not None)
         assert (connection.state == "broken") == (connection.broken_reason is not None)
-        open_exchanges = connection._open
-        bodies = [body for body in (connection._request_body, connection._answer_body) if body is not None]
-        assert self.held.bytes == sum(len(body.copy) for body in bodies) + sum(
-            len(exchange.target) + len(exchange.request_body) + len(exchange.response_body)
-            for exchange in open_exchanges
-        ) + len(connection._request_part) + len(connection._answer_part)
-        assert len(open_exchanges) <= PIPELINE_LIMIT
+        assert self.held.bytes == self.held_bytes()
         assert self.held.bytes <= self.held.limit + self.header_limit
+
+    @abstractmethod
+    def held_bytes(self) -> int:
+        """What the connection holds, counted anew."""
+
+
+class Listener(Hearing[Http1Connection]):
+    def __init__(
+        self, header_limit: int = HEADER_LIMIT, body_limit: int = BODY_LIMIT, held_limit: int = HELD_LIMIT
+    ) -> None:
+        held = Held(held_limit)
+        super().__init__(Http1Connection(header_limit, body_limit, held), held, header_limit)
+
+    def resync(self) -> None:
+        self.connection.resync()
+        self.check()
+
+    def check(self, piece: int = 0) -> None:
+        super().check(piece)
+        connection = self.connection
+        assert len(connection._open) <= PIPELINE_LIMIT
         assert len(connection._request_part) <= self.header_limit + piece
         assert len(connection._answer_part) <= self.header_limit + piece
+
+    def held_bytes(self) -> int:
+        connection = self.connection
+        bodies = [body for body in (connection._request_body, connection._answer_body) if body is not None]
+        return (
+            sum(len(body.copy) for body in bodies)
+            + sum(
+                len(exchange.target) + len(exchange.request_body) + len(exchange.response_body)
+                for exchange in connection._open
+            )
+            + len(connection._request_part)
+            + len(connection._answer_part)
+        )
 
 
 def listen(steps: Iterable[Step], *, close: bool = True, body_limit: int = 1 << 20) -> Listener:
     """Feed *steps*; every step is one call."""
-    listener = Listener(65536, body_limit, 1 << 26)
+    return told(Listener(65536, body_limit, 1 << 26), steps, close)
+
+
+def told(listener: Heard, steps: Iterable[Step], close: bool) -> Heard:
+    """*listener* when it has received *steps*."""
     for direction, data in steps:
         listener.receive(direction, data)
     if close:
@@ -133,6 +173,16 @@ def cut(steps: Iterable[Step], cuts: Iterable[int]) -> Iterator[Step]:
         for first, last in zip([0, *inside], [*inside, len(data)], strict=True):
             yield direction, data[first:last]
         start += len(data)
+
+
+def damaged(steps: Iterable[Step], damage: list[tuple[int, int]]) -> Iterator[Step]:
+    """The steps with some bytes of others: *damage* says where and which, to a third of the steps each."""
+    for number, (direction, data) in enumerate(steps):
+        changed = bytearray(data)
+        for position, value in damage:
+            if changed and position % 3 == number % 3:
+                changed[position % len(changed)] = value
+        yield direction, bytes(changed)
 
 
 def joined(steps: Iterable[Step]) -> list[Step]:

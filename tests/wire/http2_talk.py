@@ -15,11 +15,16 @@ from sidecar.wire.body import Held
 from sidecar.wire.fields import KNOWN, LONGEST
 from sidecar.wire.hpack import CAP
 from sidecar.wire.http2 import STREAM_LIMIT, Http2Connection
-from tests.wire.conversation import CLIENT, Step
-
-HEADER_LIMIT = 512
-BODY_LIMIT = 64
-HELD_LIMIT = 4096
+from tests.wire.conversation import (
+    BODY_LIMIT,
+    CLIENT,
+    HEADER_LIMIT,
+    HELD_LIMIT,
+    Hearing,
+    Step,
+    assert_in_order,
+    told,
+)
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -83,8 +88,7 @@ class Seen(NamedTuple):
 
 def seen(exchange: Exchange) -> Seen:
     """What of *exchange* does not depend on the cuts."""
-    assert 0 < exchange.started <= exchange.ended
-    assert exchange.answered == 0 or exchange.started <= exchange.answered <= exchange.ended
+    assert_in_order(exchange)
     return Seen(
         exchange.target,
         exchange.status,
@@ -100,9 +104,7 @@ def seen(exchange: Exchange) -> Seen:
     )
 
 
-class Listener:
-    """A connection, what it returned, and a clock that moves by one nanosecond with every byte."""
-
+class Listener(Hearing[Http2Connection]):
     def __init__(
         self,
         header_limit: int = HEADER_LIMIT,
@@ -110,16 +112,9 @@ class Listener:
         held_limit: int = HELD_LIMIT,
         streaming: Callable[[bytes], bool] = lambda target: target == STREAMED,
     ) -> None:
-        self.header_limit = header_limit
+        held = Held(held_limit)
+        super().__init__(Http2Connection(header_limit, body_limit, held, streaming), held, header_limit)
         self.body_limit = body_limit
-        self.held = Held(held_limit)
-        self.connection = Http2Connection(header_limit, body_limit, self.held, streaming)
-        self.returned: list[Exchange | Message] = []
-        self.now = 0
-
-    @property
-    def exchanges(self) -> list[Exchange]:
-        return [item for item in self.returned if isinstance(item, Exchange)]
 
     @property
     def messages(self) -> list[Message]:
@@ -129,47 +124,19 @@ class Listener:
     def seen(self) -> list[Seen]:
         return [seen(exchange) for exchange in self.exchanges]
 
-    def receive(self, direction: int, data: bytes) -> None:
-        self.now += len(data)
-        self._take(self.connection.receive(direction, memoryview(data), self.now))
-
-    def skip(self, direction: int, nbytes: int) -> None:
-        self.now += max(nbytes, 0)
-        self._take(self.connection.skip(direction, nbytes, self.now))
-
-    def close(self) -> None:
-        self.now += 1
-        self._take(self.connection.close(self.now))
-        assert self.connection.open_exchanges == 0
-        assert self.held.bytes == 0
-
     def resync(self, direction: int | None = None) -> None:
         self.connection.resync(direction)
         self.check()
 
-    def _take(self, returned: list[Exchange | Message]) -> None:
-        self.returned += returned
-        self.check()
-
-    def check(self) -> None:
-        """Conservation, the books of `Held`, and the bound on memory."""
-        connection, held = self.connection, self.held
-        assert connection.begun == connection.finished + connection.lost + connection.open_exchanges
-        assert connection.finished == len(self.exchanges)
+    def check(self, piece: int = 0) -> None:
+        super().check(piece)
+        connection = self.connection
         assert connection.state in ("ok", "broken")
-        assert (connection.state == "broken") == (connection.broken_reason is not None)
-        sides = (connection._client, connection._server)
-        streams = connection._streams.values()
-        assert len(streams) <= STREAM_LIMIT
-        parts = sum(side.held for side in sides)
-        of_streams = sum(stream.held for stream in streams)
-        of_messages = sum(one.held for stream in streams for one in stream.messages or ())
-        assert held.bytes == parts + of_streams + of_messages
-        assert held.bytes <= held.limit + self.header_limit
-        for stream in streams:
+        assert len(connection._streams) <= STREAM_LIMIT
+        for stream in connection._streams.values():
             assert max(len(stream.request or b""), len(stream.answer or b"")) <= self.body_limit
             assert all(one.held <= self.body_limit for one in stream.messages or ())
-        for side in sides:
+        for side in (connection._client, connection._server):
             assert side.held <= self.header_limit + 9
             assert side.stream is None or connection._streams[side.stream.number] is side.stream
             assert len(side.blocks.known) <= KNOWN
@@ -177,17 +144,19 @@ class Listener:
             table = side.blocks.table
             assert sum(size for _, _, size in table._entries) == table._size <= table._maximum <= CAP
 
+    def held_bytes(self) -> int:
+        connection = self.connection
+        streams = connection._streams.values()
+        parts = sum(side.held for side in (connection._client, connection._server))
+        of_messages = sum(one.held for stream in streams for one in stream.messages or ())
+        return parts + sum(stream.held for stream in streams) + of_messages
+
 
 def listen(
     steps: Iterable[Step], *, close: bool = True, body_limit: int = 1 << 20, header_limit: int = 65536
 ) -> Listener:
     """Feed *steps*; every step is one call."""
-    listener = Listener(header_limit, body_limit, 1 << 26)
-    for direction, data in steps:
-        listener.receive(direction, data)
-    if close:
-        listener.close()
-    return listener
+    return told(Listener(header_limit, body_limit, 1 << 26), steps, close)
 
 
 @dataclass

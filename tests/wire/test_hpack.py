@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hpack
 import pytest
+from hpack.table import HeaderTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar import tables
+from sidecar.packing import STATIC_END
 from sidecar.wire.fields import KNOWN, LONGEST, WANTED, BlockReader, read_fields
 from sidecar.wire.hpack import CAP, UNKNOWN, BlockError, Field, LongBlockError, Table
 
@@ -234,3 +236,7 @@ def test_repeated_fields_are_one_list_and_long_ones_are_forgotten() -> None:
     assert [read_fields([(b":status", value)], never).status for value in (b"200", b"20", b"2e2", b"-20", b"\xb2\xb2\xb2")] == [
         200, 0, 0, 0, 0
     ]  # fmt: skip
+
+
+def test_the_static_table_ends_where_the_tap_says() -> None:
+    assert len(HeaderTable.STATIC_TABLE) + 1 == STATIC_END

@@ -14,7 +14,7 @@ from sidecar.wire.body import Body, Held
 from sidecar.wire.head import CHUNKED
 from tests.wire import captures
 from tests.wire.cases import CASES
-from tests.wire.conversation import CLIENT, SERVER, Listener, Seen, Step, cut, listen, seen
+from tests.wire.conversation import CLIENT, SERVER, Listener, Seen, Step, cut, damaged, listen, seen, told
 
 bodies = st.binary(max_size=120)
 
@@ -133,14 +133,7 @@ def test_damaged_conversations_break_no_promise(
     steps: list[Step], damage: list[tuple[int, int]], cuts: list[int]
 ) -> None:
     assume(steps)
-    listener = Listener(65536, 4096, 65536)
-    for number, (direction, data) in enumerate(cut(steps, cuts)):
-        damaged = bytearray(data)
-        for position, value in damage:
-            if damaged and position % 3 == number % 3:
-                damaged[position % len(damaged)] = value
-        listener.receive(direction, bytes(damaged))
-    listener.close()
+    told(Listener(65536, 4096, 65536), damaged(cut(steps, cuts), damage), close=True)
 
 
 class Judge:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidecar.exchange import Exchange
 from sidecar.framing import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE
 from tests.wire import captures
-from tests.wire.conversation import CLIENT, SERVER, Step, cut
+from tests.wire.conversation import CLIENT, SERVER, Step, cut, damaged, told
 from tests.wire.http2_cases import CASES, GRPC, TRAILERS, ok, post
 from tests.wire.http2_talk import (
     STREAMED,
@@ -260,14 +260,7 @@ def test_nothing_escapes_and_every_bound_holds_whatever_comes(
 def test_damaged_conversations_break_no_promise(
     steps: list[Step], damage: list[tuple[int, int]], cuts: list[int]
 ) -> None:
-    listener = Listener(65536, 4096, 65536)
-    for number, (direction, data) in enumerate(cut(steps, cuts)):
-        damaged = bytearray(data)
-        for position, value in damage:
-            if damaged and position % 3 == number % 3:
-                damaged[position % len(damaged)] = value
-        listener.receive(direction, bytes(damaged))
-    listener.close()
+    told(Listener(65536, 4096, 65536), damaged(cut(steps, cuts), damage), close=True)
 
 
 # Bombs and floods
