@@ -1,77 +1,67 @@
 """Statistics: how far one distribution is from another. Each is declared once, in `STATISTICS`.
 
-Functions take counts and return a number; they know no profile, no window and no metric.
+Functions take counts or points and return a number; they know no profile, no window, no sketch and no metric.
+``docs/statistics.md`` is what ``python -m exporter.statistics`` prints.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
-
-from exporter.statistics.distance import Counted, jensen_shannon_distance, psi, smoothed_shares
-
-#: Kinds of column a statistic applies to: `exporter.schema.Kind`, repeated because statistics know no schema.
-StatisticKind = Literal["numeric", "categorical", "boolean", "text", "embedding"]
-ALL_KINDS: Final[frozenset[StatisticKind]] = frozenset(
-    {"numeric", "categorical", "boolean", "text", "embedding"}
+from exporter.statistics.chance import effective_rows, sketch_rows
+from exporter.statistics.chi_square import (
+    ChiSquare,
+    chi_square,
+    chi_square_p_value,
+    chi_square_survival,
+    chi_square_test,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """One statistic: what a reader of its number has to know."""
-
-    name: str
-    """As in the metric's name: ``psi`` for ``modelmeter_column_psi``."""
-    definition: str
-    """One sentence with the formula, for the metric's help, the tables and the status page."""
-    direction: Literal["larger is further", "smaller is further"]
-    range: tuple[float, float]
-    """Least and largest value."""
-    kinds: frozenset[StatisticKind]
-    """Kinds of column it is computed for."""
-    function: Callable[[Counted, Counted], float]
-    """(expected counts, observed counts) → the number."""
-    source: str
-    """Where the definition comes from."""
-
-
-STATISTICS: Final[tuple[Statistic, ...]] = (
-    Statistic(
-        name="psi",
-        definition=(
-            "Population stability index: sum over bins of (o - e) ln(o / e), where e and o are the bin's"
-            " shares in the baseline and in the window, half a count per bin added first."
-        ),
-        direction="larger is further",
-        range=(0.0, math.inf),
-        kinds=ALL_KINDS,
-        function=psi,
-        source="Siddiqi 2006, Credit Risk Scorecards, ch. 6; smoothing: Krichevsky, Trofimov 1981",
-    ),
-    Statistic(
-        name="jensen_shannon_distance",
-        definition=(
-            "Jensen-Shannon distance, base 2: root of the mean of the two relative entropies, in bits, of"
-            " the bin shares in the baseline and in the window to their average, half a count per bin added"
-            " first."
-        ),
-        direction="larger is further",
-        range=(0.0, 1.0),
-        kinds=ALL_KINDS,
-        function=jensen_shannon_distance,
-        source="Lin 1991, IEEE Trans. Inf. Theory 37; Endres, Schindelin 2003, IEEE Trans. Inf. Theory 49",
-    ),
+from exporter.statistics.declared import ALL_KINDS, BY_NAME, STATISTICS, Statistic, StatisticKind
+from exporter.statistics.distance import (
+    hellinger_distance,
+    jensen_shannon_distance,
+    kullback_leibler_divergence,
+    psi,
+    smoothed_shares,
+    total_variation_distance,
+)
+from exporter.statistics.interval import Interval, rate_interval
+from exporter.statistics.ordered import (
+    Points,
+    binned_kolmogorov_smirnov_distance,
+    both_distances,
+    kolmogorov_smirnov_distance,
+    normed_wasserstein_distance,
+    of_values,
+    standard_deviation,
+    wasserstein_distance,
 )
 
 __all__ = [
     "ALL_KINDS",
+    "BY_NAME",
     "STATISTICS",
+    "ChiSquare",
+    "Interval",
+    "Points",
     "Statistic",
     "StatisticKind",
+    "binned_kolmogorov_smirnov_distance",
+    "both_distances",
+    "chi_square",
+    "chi_square_p_value",
+    "chi_square_survival",
+    "chi_square_test",
+    "effective_rows",
+    "hellinger_distance",
     "jensen_shannon_distance",
+    "kolmogorov_smirnov_distance",
+    "kullback_leibler_divergence",
+    "normed_wasserstein_distance",
+    "of_values",
     "psi",
+    "rate_interval",
+    "sketch_rows",
     "smoothed_shares",
+    "standard_deviation",
+    "total_variation_distance",
+    "wasserstein_distance",
 ]
