@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,6 +21,8 @@ from exporter.baseline import document as files
 from exporter.baseline.calibration import Calibration
 from exporter.baseline.document import Origin
 from exporter.baseline.errors import BaselineError
+from exporter.embedding import Reference
+from exporter.hourly import HourTable
 from exporter.rows import Role
 from exporter.schema import Kind
 from exporter.sketch.bins import Bins, Counts, NumericBins, bins_from_json
@@ -28,7 +30,14 @@ from exporter.sketch.moments import Moments
 from exporter.sketch.quantile import Quantiles
 
 ColumnKey: TypeAlias = tuple[Role, str]
+SliceKey: TypeAlias = tuple[str, str | None]
+"""Slice and value; None for the values that are not followed."""
 CalibrationState: TypeAlias = Literal["calibrated", "uncalibrated"]
+
+#: A value is far outside the baseline's range when it lies more than half of that range beyond it.
+FAR: Final = 0.5
+#: Weights of a calibration's blend by window (`exporter.verdict.windows.TERMS`).
+TERMS: Final = {"1h": 4, "1d": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +67,16 @@ class BaselineColumn:
     """Most frequent values with their shares of the valid entries, descending."""
     known_complete: bool
     """False where the categories were too many to keep: then nothing counts as unseen."""
-    calibration: Mapping[str, Calibration]
-    """By window, ``1h`` and ``1d``; empty without timestamps."""
+    calibration: Calibration | None = None
+    """None without timestamps, or where the file is too short."""
+    grid_step: float | None = None
+    """Coarse step of which few values are multiples (`exporter.grid`); None where there is none."""
+    recent: HourTable | None = None
+    """The last eight days, so that the first live hour has a past; None without timestamps."""
+    blind_below: Mapping[str, float | None] = field(default_factory=dict)
+    """By fault: the smallest strength that is found on nearly every day; None where none is."""
+    embedding: Reference | None = None
+    """Of an embedding built from a file: from where its vectors are looked at."""
 
     @property
     def valid(self) -> int:
@@ -70,6 +87,17 @@ class BaselineColumn:
     def shares(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Share of the valid entries in each bin, shape (K,)."""
         return self.counts / max(self.valid, 1)
+
+    @property
+    def far(self) -> tuple[float, float] | None:
+        """Beyond these a number is far: half the range's width outside it; None without a range."""
+        if self.range is None or not self.range[0] < self.range[1]:
+            return None
+        low, high = self.range
+        margin = FAR * (high - low)
+        if not (math.isfinite(low - margin) and math.isfinite(high + margin)):
+            return None
+        return low - margin, high + margin
 
     @property
     def missing_share(self) -> float:
@@ -102,8 +130,12 @@ class BaselineColumn:
             ),
             known_complete=self.known_complete,
             top=list(self.top),
-            calibration=dict(self.calibration),
+            calibration=self.calibration,
+            grid_step=self.grid_step,
+            blind_below=dict(self.blind_below),
+            recent=None if self.recent is None else files.encode_table(self.recent),
             quantiles=None if self.quantiles is None else files.encode_bytes(self.quantiles.to_bytes()),
+            embedding=None if self.embedding is None else files.encode_embedding(self.embedding),
         )
 
     @classmethod
@@ -128,6 +160,15 @@ class BaselineColumn:
             )
         except ValueError as error:
             raise BaselineError(file, f"{key}.quantiles", "a quantile sketch in base64", str(error)) from None
+        try:
+            recent = None if document.recent is None else files.decode_table(document.recent, bins.size)
+        except ValueError as error:
+            raise BaselineError(file, f"{key}.recent", "an hour table in base64", str(error)) from None
+        try:
+            embedding = None if document.embedding is None else files.decode_embedding(document.embedding)
+        except ValueError as error:
+            raise BaselineError(file, f"{key}.embedding", "a frame and its sums", str(error)) from None
+        _check_calibration(document.calibration, bins.size, file, key)
         counts = np.array(document.counts, dtype=np.int64)
         counts.setflags(write=False)
         moments = document.moments
@@ -156,7 +197,44 @@ class BaselineColumn:
             top=tuple(document.top),
             known_complete=document.known_complete,
             calibration=document.calibration,
+            grid_step=document.grid_step,
+            recent=recent,
+            blind_below=document.blind_below,
+            embedding=embedding,
         )
+
+
+def _check_calibration(calibration: Calibration | None, bins: int, file: str, key: str) -> None:
+    """Raises `BaselineError` where a calibration's lists do not fit the column's bins."""
+    if calibration is None:
+        return
+    sizes = {test: bins if test == "shape" else 2 for test in calibration.shares}
+    expected = f"lists of {bins} for the shape and of 2 for rates"
+    where = f"{key}.calibration"
+    if next(iter(sizes), "") != "shape" or not set(sizes) <= {
+        "shape",
+        "missing",
+        "mismatched",
+        "unseen",
+        "grid",
+    }:
+        raise BaselineError(file, f"{where}.shares", "shape, then rates", ", ".join(sizes) or "nothing")
+    for test, shares in calibration.shares.items():
+        if len(shares) not in (1, 24, 48) or any(len(row) != sizes[test] for row in shares):
+            raise BaselineError(file, f"{where}.shares.{test}", f"1, 24 or 48 {expected}", "others")
+    for window, entry in calibration.windows.items():
+        terms = TERMS.get(window)
+        if terms is None:
+            raise BaselineError(file, f"{where}.windows", "1h and 1d", repr(window))
+        if set(entry.tests) != set(sizes):
+            raise BaselineError(
+                file, f"{where}.windows.{window}.tests", ", ".join(sizes), ", ".join(entry.tests)
+            )
+        for test, one in entry.tests.items():
+            fits = len(one.blend) == terms and len(one.references) == 3
+            if not fits or any(len(reference.natural) != sizes[test] for reference in one.references):
+                found = "another number of weights, references or variances"
+                raise BaselineError(file, f"{where}.windows.{window}.tests.{test}", expected, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +250,8 @@ class Baseline:
     """IANA name: where hours and days of the calibration begin."""
     origin: Origin
     columns: Mapping[ColumnKey, BaselineColumn]
+    slices: Mapping[SliceKey, Mapping[str, BaselineColumn]] = field(default_factory=dict)
+    """The prediction columns, by name, in the rows of one slice value; values by frequency."""
 
     @property
     def rows(self) -> int:
@@ -181,13 +261,20 @@ class Baseline:
     @property
     def state(self) -> CalibrationState:
         """``calibrated`` when any column has a calibration, else ``uncalibrated``."""
-        return "calibrated" if any(column.calibration for column in self.columns.values()) else "uncalibrated"
+        calibrated = any(column.calibration is not None for column in self.columns.values())
+        return "calibrated" if calibrated else "uncalibrated"
 
     @property
     def calibrated(self) -> str:
         """For people: for which windows at least one column is calibrated."""
         windows = sorted(
-            {window for column in self.columns.values() for window in column.calibration}, reverse=True
+            {
+                window
+                for column in self.columns.values()
+                if column.calibration is not None
+                for window in column.calibration.windows
+            },
+            reverse=True,
         )
         return f"calibrated for {' and '.join(windows)}" if windows else "uncalibrated"
 
@@ -207,6 +294,12 @@ class Baseline:
                 found = f"{entry.role} {entry.name!r} twice"
                 raise BaselineError(file, f"{key}.name", "each column of a role once", found)
             columns[entry.role, entry.name] = BaselineColumn.from_document(entry, file, key)
+        slices: dict[SliceKey, dict[str, BaselineColumn]] = {}
+        for at, one in enumerate(document.slices):
+            slices[one.slice, one.value] = {
+                entry.name: BaselineColumn.from_document(entry, file, f"slices[{at}].columns[{number}]")
+                for number, entry in enumerate(one.columns)
+            }
         return cls(
             model=document.model,
             created=created,
@@ -214,6 +307,7 @@ class Baseline:
             timezone=document.timezone,
             origin=document.origin,
             columns=columns,
+            slices=slices,
         )
 
     def sealed(self) -> files.Document:
@@ -229,6 +323,12 @@ class Baseline:
                 timezone=self.timezone,
                 origin=self.origin,
                 columns=[column.to_document() for column in self.columns.values()],
+                slices=[
+                    files.SliceDocument(
+                        slice=name, value=value, columns=[column.to_document() for column in columns.values()]
+                    )
+                    for (name, value), columns in self.slices.items()
+                ],
             )
         )
 

@@ -7,27 +7,33 @@ sentence in `Built.warnings`, never silently. Imports pyarrow: nothing of the ru
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from exporter import __version__
 from exporter.baseline.baseline import Baseline, BaselineColumn
+from exporter.baseline.blind import blind_below
 from exporter.baseline.calibration import DEFAULT_ALPHA
-from exporter.baseline.count import ColumnCount
+from exporter.baseline.count import ColumnCount, coarse_step
+from exporter.baseline.derived import Derived
 from exporter.baseline.document import Origin
 from exporter.baseline.edges import category_bins, numeric_bins
 from exporter.baseline.errors import BaselineError
-from exporter.baseline.fit import NEEDED_DAYS, NEEDED_WINDOWS, calibrations
+from exporter.baseline.fit import NEEDED_DAYS, NEEDED_WINDOWS, fit
 from exporter.baseline.hours import Hours, position_of
+from exporter.baseline.measured import Measured
+from exporter.baseline.sliced import SliceCount, slice_values, sliced
 from exporter.baseline.source import Source
 from exporter.baseline.survey import EXACT_VALUES, SMALLEST_SAMPLE, ColumnSurvey, Sample
+from exporter.baseline.timestamps import iso
+from exporter.hourly import HourTable
 from exporter.rows import Role
 from exporter.schema import ColumnSpec, ModelSpec
-from exporter.sketch.bins import Bins
+from exporter.sketch.bins import Bins, NumericBins
 from exporter.sketch.quantile import DEFAULT_K, Quantiles
 
 #: Categories that the file lists by name; beyond, nothing counts as unseen.
@@ -39,6 +45,7 @@ TOP_SHARE: Final = 0.001
 NATURAL_PSI: Final = 1.0
 
 #: Told at each batch: what is being done, how much of it is done (0 to 1), rows read so far.
+Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Progress: TypeAlias = Callable[[str, float, int], None]
 
 
@@ -64,6 +71,8 @@ class Plan:
     spec: ModelSpec | None = None
     """The model's declarations; they win over what is inferred."""
     alpha: float = DEFAULT_ALPHA
+    struck: Sequence[tuple[float, float]] = ()
+    """Wall clock seconds [start, end) of incidents that must not count as natural."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +88,11 @@ def build(plan: Plan, progress: Progress = _silent) -> Built:
     source = Source(plan.path)
     warnings: list[str] = []
     surveys = _surveys(plan, source, warnings)
+    derived = Derived(source, [survey.name for survey in surveys if survey.role == "prediction"])
+    surveys += _derived_surveys(plan, derived, len(surveys))
     hours = Hours(source, plan.timestamp, ZoneInfo(plan.timezone))
     rows = 0
-    for batch in source.batches():
+    for batch in derived.batches():
         rows += batch.rows
         noted = hours.note(batch)
         for survey in surveys:
@@ -89,23 +100,63 @@ def build(plan: Plan, progress: Progress = _silent) -> Built:
         progress("surveying", batch.fraction, rows)
     if not rows:
         raise BaselineError(str(plan.path), "", "a header and rows", "a header alone")
+    surveys = [survey for survey in surveys if derived.holds(survey.name)]
     binned = [(survey, bins) for survey in surveys if (bins := _bins(survey, warnings)) is not None]
     if not binned:
         raise BaselineError(str(plan.path), "", "at least one column that can be monitored", "none")
-    counted = hours.counted(sum(bins.size + 2 for _, bins in binned), warnings)
-    counts = [ColumnCount(survey, bins, counted) for survey, bins in binned]
+    measured = _measured(plan, source, derived, [survey for survey, _ in binned])
+    if measured.surveys:
+        for batch in measured.batches():
+            noted = hours.of(batch)
+            for survey in measured.surveys:
+                survey.add(batch.columns[survey.position], noted)
+            progress("deriving", batch.fraction, batch.first_row + batch.rows)
+        binned += [
+            (survey, bins) for survey in measured.surveys if (bins := _bins(survey, warnings)) is not None
+        ]
+    slices = _slices(plan, binned, warnings)
+    predicted = sum(bins.size + _BESIDE for survey, bins in binned if survey.role == "prediction")
+    beside = predicted * sum(len(values) + 1 for _, values in slices)
+    counted = _unstruck(
+        plan, hours.counted(sum(bins.size + _BESIDE for _, bins in binned) + beside, warnings), warnings
+    )
+    hours.count_by(counted)
+    counts = [ColumnCount(survey, bins, counted, _step(survey, bins)) for survey, bins in binned]
+    by_slice = [
+        SliceCount(
+            survey,
+            values,
+            [
+                [
+                    ColumnCount(one.survey, one.bins, counted, one.grid_step)
+                    for one in counts
+                    if one.survey.role == "prediction"
+                ]
+                for _ in range(len(values) + 1)
+            ],
+        )
+        for survey, values in slices
+    ]
+    sums = measured.sums()
     rows = 0
-    for batch in source.batches():
+    for batch in measured.batches():
         rows += batch.rows
         positions = hours.positions(batch)
         for count in counts:
             count.add(batch.columns[count.survey.position], positions)
+        for one in by_slice:
+            one.add(batch, positions)
+        for vectors in sums.values():
+            vectors.add(batch.columns[vectors.position], positions)
         progress("counting", batch.fraction, rows)
     columns: dict[tuple[Role, str], BaselineColumn] = {}
     for done, count in enumerate(counts, 1):
-        column = _column(count, plan.alpha)
-        columns[column.role, column.name] = column
+        column = _column(count, plan)
+        key = (column.role, column.name)
+        columns[key] = replace(column, embedding=sums[key].reference()) if key in sums else column
         progress("calibrating", done / len(counts), rows)
+    predictions = {name: column for (role, name), column in columns.items() if role == "prediction"}
+    by_value = {key: made for one in by_slice for key, made in sliced(one, predictions, plan.alpha).items()}
     _warn_of_calibration(plan, counted.size and np.unique(counted // 24).size, columns.values(), warnings)
     start, end = hours.extent
     origin = Origin(
@@ -123,6 +174,7 @@ def build(plan: Plan, progress: Progress = _silent) -> Built:
         timezone=plan.timezone,
         origin=origin,
         columns=columns,
+        slices=by_value,
     )
     return Built(baseline, warnings)
 
@@ -152,6 +204,47 @@ def _surveys(plan: Plan, source: Source, warnings: list[str]) -> list[ColumnSurv
         ColumnSurvey(name, source.names.index(name), role, spec, not source.parquet, Sample(limit))
         for name, role, spec in chosen
     ]
+
+
+def _derived_surveys(plan: Plan, derived: Derived, others: int) -> list[ColumnSurvey]:
+    """One for each derived column that is to be monitored."""
+    declared = _declared(plan)
+    limit = max(SMALLEST_SAMPLE, EXACT_VALUES // max(others, 1))
+    found = []
+    for name in derived.names:
+        _, spec = declared.get(name, _UNDECLARED)
+        if name not in plan.ignored and _wanted(plan.spec, spec):
+            found.append(ColumnSurvey(name, derived.position(name), "prediction", spec, False, Sample(limit)))
+    return found
+
+
+def _measured(
+    plan: Plan, source: Source, derived: Derived, surveys: Sequence[ColumnSurvey]
+) -> Measured:
+    """What is derived of texts and embeddings: of a followed column, unless expressly not."""
+    declared = _declared(plan)
+
+    def wanted(name: str) -> bool:
+        return name not in plan.ignored and (name not in declared or declared[name][1].monitored)
+
+    limit = max(SMALLEST_SAMPLE, EXACT_VALUES // max(len(surveys), 1))
+    return Measured(derived, surveys, (*source.names, *derived.names), wanted, limit)
+
+
+def _slices(
+    plan: Plan, binned: Sequence[tuple[ColumnSurvey, Bins]], warnings: list[str]
+) -> list[tuple[ColumnSurvey, list[str]]]:
+    """The columns by which the model is sliced, each with the values that are followed."""
+    if plan.spec is None:
+        return []
+    found = []
+    surveys = {survey.name: survey for survey, _ in binned if survey.role == "feature"}
+    for name in dict.fromkeys(plan.spec.slices):
+        if name in surveys:
+            found.append((surveys[name], slice_values(surveys[name], plan.spec.slice_values)))
+        else:
+            warnings.append(f"{name}: no monitored feature of {plan.path.name}, so nothing is sliced by it")
+    return found
 
 
 def _wanted(model: ModelSpec | None, spec: ColumnSpec | None) -> bool:
@@ -205,13 +298,54 @@ def _bins(survey: ColumnSurvey, warnings: list[str]) -> Bins | None:
     return numeric_bins(survey.sample.values(), survey.moments.minimum, survey.moments.maximum)
 
 
-def _column(count: ColumnCount, alpha: float) -> BaselineColumn:
+#: Integers that an hour of a column takes beside its bins: counters, moments and frequent values, as int32.
+_BESIDE: Final = 24
+#: Days of hours that the file carries on, so that the first live hour has a past.
+_RECENT_HOURS: Final = 8 * 24
+
+
+def _unstruck(plan: Plan, counted: Integers, warnings: list[str]) -> Integers:
+    """The hours that are in no struck window."""
+    kept = np.ones(counted.size, dtype=np.bool_)
+    for start, end in plan.struck:
+        inside = (counted * 3_600 < end) & ((counted + 1) * 3_600 > start)
+        if not inside.any():
+            warnings.append(f"--strike {iso(start)}/{iso(end)}: no hour of the file lies in it")
+        kept &= ~inside
+    return counted[kept]
+
+
+def _step(survey: ColumnSurvey, bins: Bins) -> float | None:
+    return coarse_step(survey.sample.values()) if isinstance(bins, NumericBins) else None
+
+
+def _recent(table: HourTable | None) -> HourTable | None:
+    """The last eight days; the baseline knows all of their categories."""
+    if table is None or not table.hours.size:
+        return None
+    last = table.part(table.hours > table.hours[-1] - _RECENT_HOURS)
+    return replace(last, unseen=np.zeros_like(last.unseen))
+
+
+def _column(count: ColumnCount, plan: Plan) -> BaselineColumn:
     survey = count.survey
     assert survey.kind is not None
     numeric = survey.kind not in ("categorical", "boolean")
     values = np.sort(survey.sample.values()) if numeric else np.empty(0)
     moments = survey.moments if numeric else None
-    return BaselineColumn(
+    table = count.table()
+    top = _top_numbers(values) if numeric else _top_categories(survey)
+    calibration = None
+    if table is not None:
+        calibration = fit(
+            table,
+            numeric=numeric,
+            known=survey.dictionary_complete,
+            grid=count.grid_step is not None,
+            top=top,
+            alpha=plan.alpha,
+        )
+    column = BaselineColumn(
         name=survey.name,
         role=survey.role,
         kind=survey.kind,
@@ -225,10 +359,15 @@ def _column(count: ColumnCount, alpha: float) -> BaselineColumn:
         range=None if moments is None else (moments.minimum, moments.maximum),
         moments=moments,
         quantiles=_quantiles(values) if numeric else None,
-        top=_top_numbers(values) if numeric else _top_categories(survey),
+        top=top,
         known_complete=survey.dictionary_complete,
-        calibration=calibrations(count.windows(), alpha),
+        calibration=calibration,
+        grid_step=count.grid_step,
+        recent=_recent(table),
     )
+    if table is None or calibration is None:
+        return column
+    return replace(column, blind_below=blind_below(column, table, values))
 
 
 def _quantiles(ascending: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Quantiles:
@@ -274,7 +413,11 @@ def _warn_of_calibration(
         )
         return
     for window, needed in NEEDED_WINDOWS.items():
-        names = [column.name for column in columns if window not in column.calibration]
+        names = [
+            column.name
+            for column in columns
+            if column.calibration is None or window not in column.calibration.windows
+        ]
         if names:
             few = f"fewer than {needed} windows of {window} with enough rows"
             warnings.append(f"{', '.join(names)}: {few}, so not calibrated there")
@@ -287,5 +430,5 @@ def _warn_of_calibration(
 
 def _natural_psi(column: BaselineColumn, window: str) -> float:
     """The PSI that windows of the baseline have without any change, chance apart."""
-    calibration = column.calibration.get(window)
-    return 0.0 if calibration is None else calibration.tau2 * (column.bins.size - 1)
+    calibration = None if column.calibration is None else column.calibration.windows.get(window)
+    return 0.0 if calibration is None else 4 * sum(calibration.tests["shape"].references[0].natural)

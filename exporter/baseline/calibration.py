@@ -1,42 +1,50 @@
-"""Calibration: how far a column moves by itself in windows of one length, and so what is abnormal.
+"""Calibration: how far a column moves by itself, hour by hour and day by day, and so what is abnormal.
 
-The simplest form of the verdict (design section 4):
+What is counted of a column falls into *tests*: ``shape``, the bins; and the *rates*, each of two parts, such
+as missing and the rest. A window's counts C are compared with what is expected, E, by residuals on the scale
+of square-root shares (`freeman_tukey`), whose variance by chance is 1 / (4 n):
 
-    T = PSI / (1/n + 1/N + τ²)          n rows in the window, N in the baseline
+    r = (√C + √(C+1) - √(4E+1)) / (2 √n)            T = Σ r² / (natural variance + chance)
 
-τ² is the column's natural variance at that window length. Without any, T has the χ² distribution with
-K - 1 degrees of freedom (Yurdakul & Naranjo 2020); with it, T's own tail over the baseline's windows says
-what is rare. Because n stands in the formula, one calibration serves a pod and a fleet.
+against three references: the baseline (A), a blend of the last days (B) and the last seven days (C), each
+with its own natural variance and its own tail of T over the baseline's windows (detection.md 2).
 
-Promises: numbers only, closed forms, no scipy. How they are found from a baseline is `fit.py`.
+Promises: numbers only, no scipy. How they are found from a baseline is `fit.py`, what is made of them is
+`exporter.verdict`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import msgspec
 
-from exporter.baseline.tail import Tail, chi_square_quantile
+from exporter.baseline.tail import Tail
 
 #: The windows on which verdicts are given.
 WINDOW_SECONDS: Final = {"1h": 3_600, "1d": 86_400}
 
-#: False alarms per window that a column's own calibration aims at.
+#: False alarms per window and detector that a column's own calibration aims at, and never exceeds.
 DEFAULT_ALPHA: Final = 1e-4
+#: And the smallest, times the number of the baseline's windows: a generalised Pareto tail with a shrunk shape
+#: bears a hundred times fewer than there were windows.
+SUPPORTED: Final = 0.01
 
 #: A PSI below this, beyond what chance explains, is no reason to wake anybody, however many rows show it: it
-#: is a shift of 0.13 standard deviations (0.13² = 0.016), the same floor as Σr² > 0.004 in detection.md 2.2.
+#: is a shift of 0.13 standard deviations (0.13² = 0.016), the same floor as Σr² > 0.004.
 EFFECT_FLOOR_PSI: Final = 0.016
+EFFECT_FLOOR: Final = EFFECT_FLOOR_PSI / 4
 
 #: Smallest critical value of the one-sided detectors, four standard deviations squared: a baseline without a
 #: single missing entry would otherwise alarm at the first one.
 RATE_FLOOR: Final = 16.0
 #: And smallest squared difference of square-root shares that counts, about 0 % → 0.2 % or 10 % → 13 %.
 RATE_EFFECT_FLOOR: Final = 0.002
-#: For unseen categories 2 %: a new seasonal destination was 1 % of a day's flights for weeks, and no fault.
-UNSEEN_EFFECT_FLOOR: Final = 0.02
+
+#: References, in the order of every list of them.
+REFERENCES: Final = ("baseline", "blend", "last 7 days")
 
 
 def freeman_tukey(count: float, expected: float, rows: float) -> float:
@@ -53,37 +61,58 @@ def freeman_tukey(count: float, expected: float, rows: float) -> float:
     return (math.sqrt(count) + math.sqrt(count + 1) - math.sqrt(4 * expected + 1)) / (2 * math.sqrt(rows))
 
 
-class RateCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What share of a window is naturally missing (or of an unseen category): one-sided, upwards."""
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One test against one reference."""
 
-    share: float
-    """Over the whole baseline."""
-    largest: float
-    """In the baseline's worst window. What lies below is invisible to this detector, by construction."""
-    tau2: float
+    natural: list[float]
+    """Natural variance of each residual, shape (parts,)."""
+    error: float
+    """How far off these may be: chance in the baseline's windows hides it, and a fleet's has less."""
     tail: Tail
+    """Of T over the baseline's windows."""
+    scales: list[float] | None = None
+    """How large each bin's own r² / (natural variance + chance) gets, upwards alone; None for rates."""
+    peak: Tail | None = None
+    """Of the largest of these over their scales; None for rates."""
 
-    def score(
-        self, count: int, rows: int, baseline_rows: int, alpha: float, floor: float = RATE_EFFECT_FLOOR
-    ) -> float:
-        """Above 1 when *count* of *rows* is abnormally many at *alpha*.
 
-        Either the residual is rarer than alpha and its square above *floor*, or the share is more than half
-        way from the baseline's worst window to everything (a heavy tail may say that no share at all is rare
-        enough).
+class Test(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One test at one window length."""
 
-        >>> quiet = Tail(share=0.1, threshold=2.0, scale=1.0, shape=0.1)
-        >>> rate = RateCalibration(share=0.001, largest=0.02, tau2=0.0, tail=quiet)
-        >>> rate.score(1, 1000, 100_000, 1e-4) < 1 < rate.score(50, 1000, 100_000, 1e-4)
-        True
-        """
-        residual = freeman_tukey(count, self.share * rows, rows)
-        if residual <= 0:
-            return 0.0
-        noise = self.tau2 + 1 / (4 * rows) + 1 / (4 * baseline_rows)
-        rare = residual**2 / noise / max(RATE_FLOOR, self.tail.quantile(alpha))
-        half_way = (1 + self.largest) / 2
-        return max(min(rare, residual**2 / floor), count / rows / half_way)
+    blend: list[float]
+    """Weights of the blend's terms (`exporter.verdict.windows.TERMS`)."""
+    references: list[Reference]
+    """Three, in the order of `REFERENCES`."""
+    largest: float = 0.0
+    """Of a rate: its share in the baseline's worst window. What lies below is invisible, by construction."""
+
+
+class Spike(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much one exact value without a bin of its own naturally exceeds its share."""
+
+    natural: float
+    """Variance on the scale of square-root shares."""
+    tail: Tail
+    """Of the largest excess, in standard deviations."""
+
+
+class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How low the mean logarithm of the variance within hours naturally falls."""
+
+    usual: float
+    floor: float
+    """What is taken for the variance of an hour without any, so that its logarithm is finite."""
+    tails: list[Tail]
+    """How far below: against the baseline, and against the last seven days."""
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the evidence of window after window adds up by itself (`exporter.verdict.accumulate`)."""
+
+    mean: float
+    deviation: float
+    limit: float
+    """Above which a sum is a small lasting shift."""
 
 
 class Extreme(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,40 +121,55 @@ class Extreme(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     start: str
     """In the baseline's time zone, ISO 8601 without offset."""
     rows: int
-    psi: float
+    detector: str
     score: float
 
 
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Natural variance and critical value of one column at one window length."""
+class WindowCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that is known at one window length."""
 
     windows: int
     """Baseline windows with enough rows, each compared with the others outside its block."""
     rows: int
     """Median rows of those windows."""
-    alpha: float
-    """The false alarms per window at which `critical` is stated."""
-    tau2: float
-    critical: float
-    """T's critical value at `alpha`."""
-    tail: Tail
-    """T's tail, for critical values at other alphas."""
-    missing: RateCalibration
-    unseen: RateCalibration | None = None
-    """None for numbers, and where the dictionary was too large to be whole."""
-    extremes: tuple[Extreme, ...] = ()
+    tests: dict[str, Test]
+    spike: Spike | None = None
+    spread: Spread | None = None
+    frozen: int = 1
+    """Longest run of consecutive hours of the baseline whose moments were identical."""
+    constant: bool = False
+    """Whether a window of the baseline had one value in all its entries."""
+    replays: int = 0
+    """Hours of the baseline equal to another one of the seven days before, in every count and moment."""
+    extremes: list[Extreme] = []
+    evidence: Evidence | None = None
+    """None of too few windows with a past."""
 
     def supported(self, alpha: float) -> float:
-        """*alpha*, or the smallest that this many windows can speak of: 0.1 / windows (design section 4)."""
-        return max(alpha, 0.1 / self.windows)
+        """*alpha* within what this many windows can speak of, and at most `DEFAULT_ALPHA`.
 
-    def critical_at(self, alpha: float, degrees: int) -> float:
-        """T's critical value at *alpha* (raised to what is supported), never below the χ² null's."""
-        alpha = self.supported(alpha)
-        return max(self.tail.quantile(alpha), chi_square_quantile(alpha, degrees))
+        >>> WindowCalibration(windows=20, rows=100, tests={}).supported(1e-9)
+        0.0005
+        """
+        return max(min(alpha, DEFAULT_ALPHA), SUPPORTED / max(self.windows, 1))
 
-    def critical_psi(self, rows: int, baseline_rows: int, degrees: int, alpha: float) -> float:
-        """The PSI at which a window of *rows* becomes abnormal: never below chance plus the effect floor."""
-        chance = 1 / rows + 1 / baseline_rows
-        rare = self.critical_at(alpha, degrees) * (chance + self.tau2)
-        return max(rare, EFFECT_FLOOR_PSI + degrees * chance)
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
+    """Of one column."""
+
+    days: int
+    """Days of the baseline."""
+    day_hours: int
+    """Hours with rows on a usual day."""
+    day_rows: int
+    """Valid rows of a usual day."""
+    shares: dict[str, list[list[float]]]
+    """By test: expected shares, for all hours alike (one list), by hour of the day (24), or by hour of the
+    day on work days and then on weekends (48)."""
+    windows: dict[str, WindowCalibration]
+    """By ``1h`` and ``1d``; those the baseline is long enough for."""
+
+    @cached_property
+    def prepared(self) -> dict[Any, Any]:
+        """Room for what `exporter.verdict` makes of the numbers once and uses at every window."""
+        return {}

@@ -1,4 +1,4 @@
-"""``modelmeter baseline build | show | diff``.
+"""``modelmeter baseline build | learn | import | violations | show | diff``.
 
 Promises: an error is one sentence that names file, key, expected and found, and exit status 2; results go to
 standard output, progress and warnings to standard error; no progress bar without a terminal.
@@ -10,21 +10,30 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from exporter.baseline.baseline import Baseline
 from exporter.baseline.errors import BaselineError
+from exporter.baseline.expected import false_pages
 from exporter.configuration import ConfigurationError, load
+from exporter.mistake import MistakeError
 from exporter.schema import Configuration
 
 #: Columns of output that is not a terminal: enough for the widest table, and the same everywhere.
 _WIDTH = 160
 #: Share of the whole that each stage of building takes, measured on a CSV file of a million rows.
-_STAGES = {"surveying": (0.0, 0.55), "counting": (0.55, 0.4), "calibrating": (0.95, 0.05)}
+_STAGES = {
+    "surveying": (0.0, 0.55),
+    "deriving": (0.55, 0.0),  # of texts and embeddings, which few files have
+    "counting": (0.55, 0.4),
+    "calibrating": (0.95, 0.05),
+}
 
 
 class _Refusal(click.ClickException):
@@ -40,13 +49,13 @@ def _refusing() -> Iterator[None]:
     """Turn an error of the user's into one sentence and exit status 2."""
     try:
         yield
-    except (BaselineError, ConfigurationError) as error:
+    except MistakeError as error:
         raise _Refusal(str(error)) from None
 
 
 @click.group()
 def baseline() -> None:
-    """Build, show and compare baselines."""
+    """Build, learn, import, show and compare baselines."""
 
 
 _PATH = click.Path(path_type=Path)
@@ -68,6 +77,13 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Column to leave out. Repeatable.")
 @click.option(
+    "--strike",
+    multiple=True,
+    metavar="START/END",
+    help="Incident of the file that must not count as natural: ISO 8601 times in its time zone, END "
+    "exclusive. Repeatable.",
+)
+@click.option(
     "-o", "--output", type=_PATH, default=Path("baseline.json"), show_default=True, help="File to write."
 )
 def build(
@@ -77,6 +93,7 @@ def build(
     timestamp: str | None,
     prediction: tuple[str, ...],
     ignore: tuple[str, ...],
+    strike: tuple[str, ...],
     output: Path,
 ) -> None:
     """Build a baseline from a training file."""
@@ -100,7 +117,10 @@ def build(
             predictions=prediction,
             ignored=ignore,
             spec=configuration.model(name),
+            struck=tuple(_struck(text, ZoneInfo(configuration.timezone)) for text in strike),
         )
+        if strike and timestamp is None:
+            raise BaselineError(str(file), "--strike", "--timestamp with it", "none: nothing has a time")
         _refuse_another_models(output, name)
         with _progress(file.name) as progress:
             built = build_baseline(plan, progress)
@@ -110,6 +130,26 @@ def build(
     result = built.baseline
     about = f"model {result.model}, {result.rows:,} rows, {len(result.columns)} columns, {result.calibrated}"
     click.echo(f"{output}: {about}, SHA-256 {sha256[:8]}…")
+    pages = false_pages(result, configuration.page_budget)
+    if pages is not None:
+        click.echo(f"false pages to be expected: at most {pages:.2g} a month")
+
+
+def _struck(text: str, zone: ZoneInfo) -> tuple[float, float]:
+    """START/END as wall clock seconds of *zone*; raises `BaselineError`."""
+    expected = "two ISO 8601 times, as 2026-02-08/2026-02-10T12:00"
+    parts = text.split("/")
+    try:
+        moments = [datetime.fromisoformat(part.strip()) for part in parts]
+    except ValueError:
+        raise BaselineError("--strike", text, expected, repr(text)) from None
+    if len(moments) != 2:
+        raise BaselineError("--strike", text, expected, repr(text))
+    local = [one if one.tzinfo is None else one.astimezone(zone) for one in moments]
+    start, end = (one.replace(tzinfo=UTC).timestamp() for one in local)
+    if not start < end:
+        raise BaselineError("--strike", text, "an end after its start", repr(text))
+    return start, end
 
 
 def _refuse_another_models(output: Path, model: str) -> None:
@@ -168,7 +208,7 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(_json(views.baseline_json(loaded)))
         return
     click.echo(views.baseline_summary(loaded))
-    _print(views.baseline_table(loaded), views.extremes_table(loaded))
+    _print(views.baseline_table(loaded), views.blind_table(loaded), views.extremes_table(loaded))
 
 
 @baseline.command()
@@ -188,6 +228,119 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
     _print(views.changes_table(changes))
     moved = sum(change.status != "same" for change in changes)
     click.echo(f"{moved} of {len(changes)} columns moved")
+
+
+@baseline.command()
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    required=True,
+    metavar="FILE|URL",
+    help="State of a recorder's learner: a file, or http://HOST:9464/learning.json. Repeatable: they add up.",
+)
+@click.option("--model", help="Name of the model.  [default: the only one in the states]")
+@click.option(
+    "-o", "--output", type=_PATH, default=Path("baseline.json"), show_default=True, help="File to write."
+)
+def learn(sources: tuple[str, ...], model: str | None, output: Path) -> None:
+    """Make a baseline from what recorders have learnt of live traffic.
+
+    Hours that differ from the others are left out and listed; live days calibrate it.
+    """
+    from exporter.learning import learn_baseline, promotion
+    from exporter.learning.fetch import read_source
+    from exporter.learning.model import merged_model, read_states
+
+    with _refusing():
+        states = [(source, each) for source in sources for each in read_states(read_source(source), source)]
+        learner = merged_model(states, model)
+        _refuse_another_models(output, learner.model)
+        try:
+            learnt = learn_baseline(learner, float(int(time.time())))
+        except ValueError as error:
+            raise BaselineError(", ".join(sources), learner.model, "rows to learn from", str(error)) from None
+        sha256 = learnt.baseline.write(output)
+    for note in learnt.notes:
+        click.echo(f"note: {note}", err=True)
+    stage = promotion(learner.state, phase=learner.phase, frozen=True)
+    click.echo(f"{_about(output, learnt.baseline, sha256)}, learnt in {stage.days:.1f} live days")
+
+
+@baseline.command("import")
+@click.argument("file", type=_PATH, metavar="STATISTICS.JSON|PROFILE.BIN|HISTOGRAM.PROM")
+@click.argument("constraints", type=_PATH, required=False, metavar="[CONSTRAINTS.JSON]")
+@click.option("--model", help="Name of the model.  [default: the file's name]")
+@click.option(
+    "--format",
+    "source",
+    type=click.Choice(["sagemaker", "whylogs", "boxkite"]),
+    help="Whose file it is.  [default: told by its first bytes]",
+)
+@click.option(
+    "--prediction", multiple=True, metavar="COLUMN", help="Column that the model predicts. Repeatable."
+)
+@click.option(
+    "-o", "--output", type=_PATH, default=Path("baseline.json"), show_default=True, help="File to write."
+)
+def import_(
+    file: Path,
+    constraints: Path | None,
+    model: str | None,
+    source: Any,
+    prediction: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Make a baseline from another monitor's file: SageMaker Model Monitor, whylogs or boxkite."""
+    from exporter.baseline.imports import import_baseline
+
+    name = model or file.name.split(".")[0]
+    with _refusing():
+        _refuse_another_models(output, name)
+        imported = import_baseline(
+            file,
+            model=name,
+            created=float(int(time.time())),
+            source=source,
+            constraints=constraints,
+            predictions=prediction,
+        )
+        sha256 = imported.baseline.write(output)
+    for note in imported.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(_about(output, imported.baseline, sha256))
+
+
+@baseline.command()
+@click.argument("constraints", type=_PATH, metavar="CONSTRAINTS.JSON")
+@click.argument("file", type=_PATH, metavar="BASELINE.JSON")
+@click.argument("live", type=_PATH, metavar="LIVE.JSON")
+def violations(constraints: Path, file: Path, live: Path) -> None:
+    """Apply SageMaker's constraints to LIVE, a baseline of newer rows; print constraint_violations.json.
+
+    Exit status 1 when there is a violation.
+    """
+    from exporter.baseline.imports import observed_column, read_constraints
+    from exporter.baseline.imports import violations as violations_of
+
+    with _refusing():
+        declared = read_constraints(constraints)
+        before, now = Baseline.load(file), Baseline.load(live)
+    columns = {name: column for (_, name), column in before.columns.items()}
+    seen = {
+        name: observed_column(column, columns.get(name, column)) for (_, name), column in now.columns.items()
+    }
+    found = violations_of(declared, before, seen)
+    click.echo(_json({"violations": msgspec.to_builtins(found)}))
+    if found:
+        raise SystemExit(1)
+
+
+def _about(output: Path, result: Baseline, sha256: str) -> str:
+    return (
+        f"{output}: model {result.model}, {result.rows:,} rows, {len(result.columns)} columns, "
+        f"{result.calibrated}, SHA-256 {sha256[:8]}…"
+    )
 
 
 def _print(*tables: Any) -> None:

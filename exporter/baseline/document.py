@@ -13,20 +13,24 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from exporter.baseline.calibration import Calibration
 from exporter.baseline.errors import BaselineError
+from exporter.embedding import Frame, Projections, Reference, Spread
+from exporter.hourly import TOPS, HourTable
 from exporter.rows import Role
 from exporter.schema import Kind
 
 FORMAT: Final = "modelmeter baseline"
 #: Raised when an older modelmeter could not read the file.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 Count = Annotated[int, Meta(ge=0)]
 
@@ -64,6 +68,18 @@ class MomentsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     maximum: float
 
 
+class EmbeddingDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What vectors are looked at from, and what the baseline's own looked like."""
+
+    bandwidth: float
+    spread: tuple[float, float]
+    natural: float
+    centroid: str
+    """Base64 of float32, little-endian."""
+    sums: str
+    """Base64 of `exporter.embedding.Projections`."""
+
+
 class ColumnDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One column."""
 
@@ -81,12 +97,27 @@ class ColumnDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     moments: MomentsDocument | None
     known_complete: bool
     top: list[tuple[float | str, float]]
-    calibration: dict[str, Calibration]
+    calibration: Calibration | None
+    grid_step: float | None
+    blind_below: dict[str, float | None]
     quantiles: str | None
     """Base64 of the sketch."""
+    recent: str | None
+    """Base64 of the last eight days' hour table, compressed."""
+    embedding: EmbeddingDocument | None = None
+    """Of embeddings built from a file; a learnt one has its norm alone."""
 
 
-class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SliceDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The prediction columns in the rows of one slice value."""
+
+    slice: str
+    value: str | None
+    """Null: the rows of all values that are not followed."""
+    columns: list[ColumnDocument]
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """The file."""
 
     format: str
@@ -98,6 +129,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timezone: str
     origin: Origin
     columns: list[ColumnDocument]
+    slices: list[SliceDocument] = []
 
 
 def read(path: Path) -> Document:
@@ -117,6 +149,9 @@ def read(path: Path) -> Document:
         found = repr(plain.get("format")) if isinstance(plain, dict) else type(plain).__name__
         raise BaselineError(file, "format", repr(FORMAT), found)
     schema = plain.get("schema")
+    if isinstance(schema, int) and schema < SCHEMA:
+        expected = f"{SCHEMA}: rebuild it with this modelmeter"
+        raise BaselineError(file, "schema", expected, str(schema))
     if isinstance(schema, int) and schema > SCHEMA:
         expected = f"at most {SCHEMA}, which this modelmeter can read"
         raise BaselineError(file, "schema", expected, str(schema))
@@ -265,3 +300,70 @@ def encode_bytes(content: bytes) -> str:
 def decode_bytes(text: str) -> bytes:
     """The bytes of `encode_bytes`; raises ValueError for anything else."""
     return base64.b64decode(text, validate=True)
+
+
+def encode_embedding(reference: Reference) -> EmbeddingDocument:
+    """What is kept of an embedding, as the file has it."""
+    return EmbeddingDocument(
+        bandwidth=reference.frame.bandwidth,
+        spread=(reference.spread.total, reference.spread.square),
+        natural=reference.natural,
+        centroid=encode_bytes(reference.frame.centroid.astype("<f4").tobytes()),
+        sums=encode_bytes(reference.sums.to_bytes()),
+    )
+
+
+def decode_embedding(document: EmbeddingDocument) -> Reference:
+    """What `encode_embedding` wrote; raises ValueError for anything else."""
+    centroid = np.frombuffer(decode_bytes(document.centroid), "<f4").astype(np.float64)
+    if not np.isfinite(centroid).all():
+        raise ValueError("expected a centroid of finite numbers")
+    frame = Frame(centroid, document.bandwidth)
+    sums = Projections.from_bytes(decode_bytes(document.sums))
+    return Reference(frame, sums, Spread(*document.spread), document.natural)
+
+
+#: Columns of an hour table that are whole numbers, in the order in which they are written.
+_WHOLE: Final = ("hours", "cells", "rows", "missing", "mismatched", "unseen", "far", "grid")
+
+
+def encode_table(table: HourTable) -> str:
+    """An hour table in base64: its integers, then its floats, little-endian, compressed.
+
+    >>> decode_table(encode_table(HourTable.empty(bins=3)), bins=3).bins.shape
+    (0, 3)
+    """
+    whole = [getattr(table, name).astype("<i8").ravel() for name in (*_WHOLE, "bins", "top_counts")]
+    real = [getattr(table, name).astype("<f8").ravel() for name in ("moments", "top_values")]
+    raw = b"".join(part.tobytes() for part in (*whole, *real))
+    return encode_bytes(table.hours.size.to_bytes(4, "little") + zlib.compress(raw, 9))
+
+
+def decode_table(text: str, bins: int) -> HourTable:
+    """The table of `encode_table` of a column of *bins* bins; raises ValueError for anything else."""
+    content = decode_bytes(text)
+    hours = int.from_bytes(content[:4], "little")
+    entries = hours * (len(_WHOLE) + bins + TOPS + 4 + TOPS)
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(content[4:], entries * 8 + 1)  # one more shows what is too long
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if len(raw) != entries * 8 or not inflater.eof:
+        raise ValueError(f"expected {entries * 8} bytes of {hours} hours, found {len(raw)}")
+    at = 0
+
+    def take(width: int, kind: str) -> Any:
+        nonlocal at
+        array = np.frombuffer(raw, kind, hours * width, at).astype(kind[1:], copy=True)
+        at += array.nbytes
+        return array
+
+    whole = {name: take(1, "<i8") for name in _WHOLE}
+    whole["bins"] = take(bins, "<i8").reshape(hours, bins)
+    whole["top_counts"] = take(TOPS, "<i8").reshape(hours, TOPS)
+    real = {
+        name: take(width, "<f8").reshape(hours, width)
+        for name, width in (("moments", 4), ("top_values", TOPS))
+    }
+    return HourTable(**whole, **real)

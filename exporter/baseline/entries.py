@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter.profile.numeric import to_single
 from exporter.profile.textual import TEXT_CHARACTERS, category_text
 from exporter.schema import Kind
 
@@ -129,8 +130,7 @@ def numbers(array: pa.Array, kind: Kind) -> Numbers:
     if kind == "embedding":
         return _norms(array)
     if kind == "text":
-        if not _is_text(array.type):
-            array = array.cast(pa.string())
+        array = _as_texts(array)
         lengths = pc.utf8_length(array) if not _is_bytes(array.type) else pc.binary_length(array)
         return Numbers(_to_float64(lengths), np.zeros(len(array), dtype=bool))
     if _is_number(array.type):
@@ -177,6 +177,22 @@ def categories(array: pa.Array, kind: Kind, canonical: bool) -> Categories:
     null[:-1] = [value is None or value != value for value in values]
     null[-1] = True
     return Categories(list(position), found, (found < 0) & ~null[codes])
+
+
+def texts(array: pa.Array) -> list[object]:
+    """Each entry of a text column: a text, bytes or None.
+
+    >>> texts(pa.array([1.5, None]))
+    ['1.5', None]
+    """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    found: list[object] = _as_texts(array).to_pylist()
+    return found
+
+
+def _as_texts(array: pa.Array) -> pa.Array:
+    return array if _is_text(array.type) else array.cast(pa.string())
 
 
 def different_texts(array: pa.Array) -> list[str]:
@@ -234,14 +250,47 @@ def _to_float64(array: pa.Array) -> Floats:
     return np.array(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def vectors(array: pa.Array, dimension: int) -> tuple[Floats, Indices]:
+    """The lists of *dimension* finite numbers, shape (n, dimension), and which entries they are, shape (n,).
+
+    >>> found, at = vectors(pa.array([[3.0, 4.0], None, [1.0], [1.0, None]]), 2)
+    >>> found.tolist(), at.tolist()
+    ([[3.0, 4.0]], [0])
+    """
+    if not (_is_list(array.type) and _is_number(array.type.value_type)):
+        return np.zeros((0, dimension)), np.zeros(0, dtype=np.intp)
+    lengths = _lengths(array)
+    at = np.flatnonzero(lengths == dimension)
+    flat = _to_float64(array.flatten())
+    if at.size * dimension < flat.size:
+        starts = (np.cumsum(lengths) - lengths)[at]
+        flat = flat[starts[:, np.newaxis] + np.arange(dimension)]
+    found = flat.reshape(at.size, dimension)
+    finite = np.isfinite(found).all(axis=1)
+    return (found, at) if finite.all() else (found[finite], at[finite])
+
+
+def usual_length(array: pa.Array) -> int:
+    """The most frequent length of the lists that are not empty, the shortest of several; 0 of none."""
+    lengths = _lengths(array) if _is_list(array.type) else np.zeros(0, dtype=np.int64)
+    different, counts = np.unique(lengths[lengths > 0], return_counts=True)
+    return int(different[counts.argmax()]) if different.size else 0
+
+
+def _lengths(array: pa.Array) -> Any:
+    """Numbers in each list, int64, shape (rows,); 0 of null."""
+    lengths = np.array(pc.fill_null(pc.list_value_length(array), 0), dtype=np.int64)
+    lengths[np.asarray(pc.is_null(array))] = 0
+    return lengths
+
+
 def _norms(array: pa.Array) -> Numbers:
     """The L2 norm of each list; NaN for null, for an empty list and for one with a null or NaN in it."""
     null = np.asarray(pc.is_null(array))
     if not _is_list(array.type):
         return Numbers(np.full(len(array), np.nan), ~null)
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0), dtype=np.int64)
-    lengths[null] = 0
+    lengths = _lengths(array)
     with np.errstate(over="ignore"):  # a norm beyond float64 is inf, as it is live
         squares = _to_float64(array.flatten()) ** 2
         sums = np.bincount(np.repeat(np.arange(len(array)), lengths), weights=squares, minlength=len(array))
-    return Numbers(np.where(lengths > 0, np.sqrt(sums), np.nan), np.zeros(len(array), dtype=bool))
+    return Numbers(np.where(lengths > 0, to_single(np.sqrt(sums)), np.nan), np.zeros(len(array), dtype=bool))

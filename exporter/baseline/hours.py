@@ -56,6 +56,11 @@ class Hours:
         self._seen.update(np.unique(hours).tolist())
         return hours
 
+    def of(self, batch: Batch) -> Integers | None:
+        """What `note` gave of *batch*, in a later reading."""
+        seconds = self._seconds(batch)
+        return None if seconds is None else _floored(seconds)
+
     def counted(self, cells_per_hour: int, warnings: list[str]) -> Integers:
         """The hours to count by, ascending, shape (hours,): all, or the latest that fit in `CELLS`.
 
@@ -77,12 +82,18 @@ class Hours:
         self._counted = hours[-fit:]
         return self._counted
 
+    def count_by(self, hours: Integers) -> None:
+        """Count by *hours* alone, some of those of `counted`."""
+        self._counted = hours
+
     def positions(self, batch: Batch) -> Integers | None:
         """Where in the counted hours each row lies, -1 for none, shape (rows,); None without timestamps."""
         seconds = self._seconds(batch)
         if seconds is None:
             return None
         hours = _floored(seconds)
+        if not self._counted.size:
+            return np.full(hours.size, -1, dtype=np.int64)
         positions = np.searchsorted(self._counted, hours).astype(np.int64)
         positions[positions == self._counted.size] = 0
         positions[self._counted[positions] != hours] = -1

@@ -5,7 +5,7 @@ Promises: builds rich tables and plain documents, prints nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.baseline.baseline import Baseline, BaselineColumn
-from exporter.baseline.calibration import WINDOW_SECONDS
+from exporter.baseline.blind import described
+from exporter.baseline.calibration import DEFAULT_ALPHA, WINDOW_SECONDS, WindowCalibration
 from exporter.baseline.compare import Change
+from exporter.baseline.expected import false_pages
 from exporter.verdict.describe import number, percent
+from exporter.verdict.judge import critical_psi
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _CELLS: Final = 16
@@ -70,11 +73,12 @@ def typical(column: BaselineColumn) -> str:
 
 def critical(column: BaselineColumn, window: str) -> float | None:
     """The PSI that is abnormal in a window of usual size; None where not calibrated."""
-    calibration = column.calibration.get(window)
-    if calibration is None:
-        return None
-    degrees = column.bins.size - 1
-    return calibration.critical_psi(calibration.rows, column.valid, degrees, calibration.alpha)
+    calibration = None if column.calibration is None else column.calibration.windows.get(window)
+    return None if calibration is None else critical_psi(column, window, calibration.rows, DEFAULT_ALPHA)
+
+
+def _windows(column: BaselineColumn) -> Mapping[str, WindowCalibration]:
+    return {} if column.calibration is None else column.calibration.windows
 
 
 def baseline_table(baseline: Baseline) -> Table:
@@ -107,9 +111,11 @@ def baseline_summary(baseline: Baseline) -> str:
     """What the table is about, in two lines."""
     origin = baseline.origin
     span = f", {origin.start} to {origin.end} {baseline.timezone}" if origin.start is not None else ""
+    expected = false_pages(baseline)
+    pages = "" if expected is None else f"\nfalse pages to be expected: at most {expected:.2g} a month"
     return (
         f"model {baseline.model}, {origin.rows:,} rows of {origin.file}{span}\n"
-        f"{baseline.calibrated}, {len(baseline.columns)} columns, SHA-256 {baseline.sha256}"
+        f"{baseline.calibrated}, {len(baseline.columns)} columns, SHA-256 {baseline.sha256}{pages}"
     )
 
 
@@ -143,8 +149,23 @@ def _column_json(column: BaselineColumn) -> dict[str, Any]:
         "top": list(column.top),
         "bins": dict(zip(column.bins.labels, column.counts.tolist(), strict=True)),
         "critical_psi": {window: critical(column, window) for window in WINDOW_SECONDS},
-        "windows": {window: calibration.windows for window, calibration in column.calibration.items()},
+        "windows": {window: one.windows for window, one in _windows(column).items()},
+        "blind_below": dict(column.blind_below),
     }
+
+
+def blind_table(baseline: Baseline) -> Table | None:
+    """Below which strength of each fault a column is blind; None where nothing is calibrated."""
+    columns = [column for column in baseline.columns.values() if column.blind_below]
+    if not columns:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("blind below", overflow="fold")
+    table.add_column("found on nearly every day of the baseline from these strengths on", overflow="fold")
+    for column in columns:
+        name = column.name if column.role == "feature" else f"{column.name} (prediction)"
+        table.add_row(Text(printable(name)), "; ".join(described(column.blind_below)))
+    return table
 
 
 def extremes_table(baseline: Baseline) -> Table | None:
@@ -155,7 +176,7 @@ def extremes_table(baseline: Baseline) -> Table | None:
     found = [
         (extreme.score, column.name, window, extreme)
         for column in baseline.columns.values()
-        for window, calibration in column.calibration.items()
+        for window, calibration in _windows(column).items()
         for extreme in calibration.extremes
         if extreme.score > 0.7
     ]
@@ -164,14 +185,14 @@ def extremes_table(baseline: Baseline) -> Table | None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("most unusual windows")
     table.add_column("column", overflow="fold")
-    for heading in ("rows", "PSI", "score"):
+    for heading in ("rows", "detector", "score"):
         table.add_column(heading, justify="right")
     for score, name, window, extreme in sorted(found, key=lambda row: (-row[0], row[1], row[2]))[:5]:
         table.add_row(
             f"{extreme.start} ({window})",
             Text(printable(name)),
             f"{extreme.rows:,}",
-            number(extreme.psi),
+            extreme.detector,
             number(score),
         )
     return table

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -66,12 +66,16 @@ class Source:
             if name in self.names[:at]:
                 raise self._error("header", "each column name once", f"{name!r} twice")
 
-    def batches(self) -> Iterator[Batch]:
-        """All rows, in order; raises `BaselineError` where the file breaks off or is malformed."""
+    def batches(self, only: Sequence[str] | None = None) -> Iterator[Batch]:
+        """All rows, in order; raises `BaselineError` where the file breaks off or is malformed.
+
+        With *only*, some of `names`, batches have these columns, in this order, and others are not read.
+        """
         import pyarrow as pa
 
+        names = self.names if only is None else tuple(only)
         try:
-            yield from self._parquet_batches() if self.parquet else self._csv_batches()
+            yield from self._parquet_batches(names) if self.parquet else self._csv_batches(names)
         except (pa.ArrowException, OSError) as error:
             kind = "Parquet" if self.parquet else f"CSV with {len(self.names)} columns in UTF-8"
             raise self._error("", f"well-formed {kind}", str(error).splitlines()[0]) from None
@@ -97,15 +101,17 @@ class Source:
         except (pa.ArrowException, OSError) as error:
             raise self._error("", "well-formed Parquet", str(error).splitlines()[0]) from None
 
-    def _parquet_batches(self) -> Iterator[Batch]:
+    def _parquet_batches(self, names: Sequence[str]) -> Iterator[Batch]:
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(self.path) as file:
             total = max(file.metadata.num_rows, 1)
             first = 0
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            # The library takes a name for the beginning of a path too, so more than these may come.
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(names)):
                 first += batch.num_rows
-                yield Batch(batch.columns, first - batch.num_rows, batch.num_rows, first / total)
+                columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+                yield Batch(columns, first - batch.num_rows, batch.num_rows, first / total)
 
     def _csv_names(self) -> tuple[str, ...]:
         import pyarrow as pa
@@ -122,13 +128,14 @@ class Source:
         self._delimiter = max(_DELIMITERS, key=line.count)
         return tuple(next(csv.reader(io.StringIO(text), delimiter=self._delimiter)))
 
-    def _csv_batches(self) -> Iterator[Batch]:
+    def _csv_batches(self, names: Sequence[str]) -> Iterator[Batch]:
         import pyarrow as pa
         import pyarrow.csv as arrow_csv
 
         size = self.path.stat().st_size
         convert = arrow_csv.ConvertOptions(
-            column_types={name: pa.string() for name in self.names},
+            column_types={name: pa.string() for name in names},
+            include_columns=list(names),
             null_values=list(MISSING_SPELLINGS),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from exporter.baseline import entries
 from exporter.baseline.hours import NO_HOUR
+from exporter.baseline.vectors import VectorSurvey
 from exporter.profile.kinds import TEXT_LENGTH
 from exporter.rows import Role
 from exporter.schema import ColumnSpec, Kind
@@ -112,6 +113,8 @@ class ColumnSurvey:
     distinct: Distinct = field(default_factory=Distinct)
     dictionary: dict[str, Category] = field(default_factory=dict)
     dictionary_complete: bool = True
+    vectors: VectorSurvey = field(default_factory=VectorSurvey)
+    """Of an embedding."""
     _characters: int = 0
 
     def add(self, array: pa.Array, hours: Integers | None) -> None:
@@ -155,6 +158,8 @@ class ColumnSurvey:
         self.infinite += present.size - finite.size
         self.sample.add(finite)
         self.moments.update(finite)
+        if self.kind == "embedding":
+            self.vectors.add(array)
         if self.kind == "text":
             self.distinct.update(entries.different_texts(array))
         else:

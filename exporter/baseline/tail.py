@@ -6,12 +6,13 @@ Promises: closed forms over numpy alone, so that the running recorder needs no s
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
+
+from exporter.statistics.chi_square import chi_square_survival as chi_square_survival
 
 Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -74,26 +75,6 @@ def fit_tail(statistic: Floats) -> Tail:
     shape = (shape * m + _PRIOR_SHAPE * _PRIOR_WEIGHT) / (m + _PRIOR_WEIGHT)
     shape = min(max(shape, 0.0), _LARGEST_SHAPE)
     return Tail(share=m / ordered.size, threshold=threshold, scale=mean * (1 - shape), shape=shape)
-
-
-def chi_square_survival(value: float, degrees: int) -> float:
-    """P(χ² > *value*) at a whole number of *degrees* of freedom.
-
-    The finite sum for the incomplete gamma function at half-integers: Abramowitz & Stegun 26.4.4-5.
-
-    >>> round(chi_square_survival(40.79, 17), 5)
-    0.001
-    """
-    half = value / 2
-    if half <= 0:
-        return 1.0
-    # Even: the terms x^j / j! for j = 0, 1, …; odd: the same at j = 1/2, 3/2, … after the normal tail.
-    start = 0.0 if degrees % 2 == 0 else 0.5
-    total = 0.0 if degrees % 2 == 0 else math.erfc(math.sqrt(half))
-    for step in range(degrees // 2):
-        power = start + step
-        total += math.exp(power * math.log(half) - half - math.lgamma(power + 1))
-    return min(total, 1.0)
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Times of rows: ISO 8601 texts, timestamp columns and Unix seconds, all as wall clock seconds.
+"""Times of rows: ISO 8601 texts, timestamp columns and Unix seconds, as wall clock or as Unix seconds.
 
 *Wall clock seconds* here are seconds since 1970-01-01T00:00 as a clock on the wall of the configured time
 zone shows them: hours and days of that zone are then plain divisions by 3,600 and 86,400, in zones of half an
@@ -69,6 +69,39 @@ def wall_clock_seconds(array: pa.Array, zone: ZoneInfo) -> Floats:
     raise TimestampError(0, f"a column of type {kind}")
 
 
+def unix_seconds(array: pa.Array, zone: ZoneInfo) -> Floats:
+    """The times in *array* as Unix seconds, float64, shape (n,); NaN where null. Naive ones are of *zone*.
+
+    A naive time that the clocks showed twice is the first of the two; one that they left out is read as if
+    they had not yet changed. Raises `TimestampError`.
+
+    >>> times = pa.array(["2013-01-01T05:00:00Z", "2013-01-01 00:00", "1357016400"])
+    >>> unix_seconds(times, ZoneInfo("America/New_York"))
+    array([1.3570164e+09, 1.3570164e+09, 1.3570164e+09])
+    """
+    seconds = wall_clock_seconds(array, ZoneInfo("UTC"))
+    naive = _naive(array) & ~np.isnan(seconds)
+    if naive.any():
+        quarters, inverse = np.unique(np.floor(seconds[naive] / _QUARTER), return_inverse=True)
+        offsets = [_offset_shown(quarter * _QUARTER, zone) for quarter in quarters.tolist()]
+        seconds[naive] -= np.array(offsets, dtype=np.float64)[inverse]
+    return seconds
+
+
+def _naive(array: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which times in *array*, all of them readable, are without a zone, shape (n,)."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array, kind = array.dictionary_decode(), kind.value_type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return np.full(len(array), getattr(kind, "tz", None) is None)
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return np.zeros(len(array), dtype=bool)
+    numbers, zoned = _forms(array)
+    naive: np.ndarray[Any, np.dtype[np.bool_]] = ~numbers & ~zoned
+    return naive
+
+
 def iso(wall_clock: float) -> str:
     """A wall clock time for people and for the file.
 
@@ -81,10 +114,7 @@ def iso(wall_clock: float) -> str:
 def _texts(array: pa.Array, zone: ZoneInfo) -> Floats:
     seconds = np.full(len(array), np.nan)
     present = np.asarray(pc.is_valid(array))
-    numbers = np.asarray(pc.fill_null(pc.match_substring_regex(array, _NUMBER), False))
-    zoned = np.asarray(pc.fill_null(pc.match_substring_regex(array, _OFFSET), False)) & ~numbers
-    # The offset pattern also fits the end of a bare date, 2013-01-01.
-    zoned &= ~np.asarray(pc.fill_null(pc.match_substring_regex(array, _DATE_ONLY), False))
+    numbers, zoned = _forms(array)
     for chosen, timezone in ((zoned, "UTC"), (present & ~zoned & ~numbers, None)):
         if chosen.any():
             part = pc.utf8_trim_whitespace(array.filter(pa.array(chosen)))
@@ -94,6 +124,15 @@ def _texts(array: pa.Array, zone: ZoneInfo) -> Floats:
         part = pc.utf8_trim_whitespace(array.filter(pa.array(numbers)))
         seconds[numbers] = _unix(_float64(part.cast(pa.float64())), zone, np.flatnonzero(numbers))
     return seconds
+
+
+def _forms(array: pa.Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Which texts are numbers, and which are times with a zone; both shape (n,)."""
+    numbers = np.asarray(pc.fill_null(pc.match_substring_regex(array, _NUMBER), False))
+    zoned = np.asarray(pc.fill_null(pc.match_substring_regex(array, _OFFSET), False)) & ~numbers
+    # The offset pattern also fits the end of a bare date, 2013-01-01.
+    zoned &= ~np.asarray(pc.fill_null(pc.match_substring_regex(array, _DATE_ONLY), False))
+    return numbers, zoned
 
 
 def _cast(texts: pa.Array, timezone: str | None, positions: np.ndarray[Any, Any]) -> pa.Array:
@@ -143,4 +182,10 @@ def _local(seconds: Floats, zone: ZoneInfo) -> Floats:
 
 def _offset(seconds: float, zone: ZoneInfo) -> float:
     offset = datetime.fromtimestamp(seconds, zone).utcoffset()
+    return offset.total_seconds() if offset is not None else 0.0
+
+
+def _offset_shown(wall_clock: float, zone: ZoneInfo) -> float:
+    """The offset at which *zone*'s clocks first showed *wall_clock* seconds."""
+    offset = datetime.fromtimestamp(wall_clock, UTC).replace(tzinfo=zone).utcoffset()
     return offset.total_seconds() if offset is not None else 0.0

@@ -50,10 +50,17 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "",
         ("swap", "swapped_columns"),
     ),
-    Fault("stuck", "All entries have one value.", "the value", "median", ("stuck_value", "constant")),
+    Fault(
+        "stuck",
+        "All entries have one value (a prediction's, its most frequent class: collapse).",
+        "the value",
+        "median",
+        ("stuck_value", "constant"),
+    ),
     Fault(
         "flood",
-        "A share of the entries was replaced by one default value, or one category.",
+        "A share of the entries, not all, was replaced by one default value, or by one category. Of two "
+        "categories, any change of their shares is one.",
         "share of the entries, or share@value (0.1@-1, 0.3@median)",
         "0.2",
         ("default", "default_value", "default_value_flood", "spike"),
@@ -82,7 +89,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "unseen_category",
-        "Categories that the baseline does not know.",
+        "Categories that the baseline does not know, and no one category is seen to have lost their rows.",
         "share of the entries",
         "0.1",
         ("unseen", "new_category"),
@@ -96,7 +103,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "category_split",
-        "One category came to be called by two names.",
+        "One category of several came to be called by two names.",
         "share of the most frequent category's entries that the new name has",
         "0.5",
         ("split",),
@@ -110,15 +117,24 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "frozen",
-        "The source stopped: the values of one moment are sent again and again.",
+        "The source stopped: the values of one moment are sent again and again, at most half as many "
+        "different ones as usual (more look like a population change, one alone is stuck).",
         "rows of the moment that is repeated",
-        "1",
+        "20",
         ("freeze", "stale"),
     ),
-    Fault("replayed", "The values of an earlier time are sent again.", "hours earlier", "24", ("replay",)),
+    Fault(
+        "replayed",
+        "The values of an earlier time are sent again, hour by hour as they were (a part of them, or some "
+        "twice, looks like a population change).",
+        "hours earlier",
+        "24",
+        ("replay",),
+    ),
     Fault(
         "collapse",
-        "A prediction hardly varies any more.",
+        "A prediction hardly varies any more: its spread fell, or its most frequent class has nearly all "
+        "entries.",
         "factor on the spread, or share of the entries that go to the most frequent class",
         "auto",
         ("prediction_collapse",),

@@ -4,6 +4,7 @@ Three pure functions, in the order they are asked: `judge` → `onset` → `desc
 """
 
 from exporter.verdict.describe import describe
+from exporter.verdict.engine import Scores, score_windows
 from exporter.verdict.judge import (
     BASELINE_ROWS,
     UNCALIBRATED_PSI,
@@ -12,6 +13,8 @@ from exporter.verdict.judge import (
     Detector,
     Judgement,
     judge,
+    judge_windows,
+    states,
 )
 from exporter.verdict.onset import onset
 
@@ -22,7 +25,11 @@ __all__ = [
     "WINDOW_ROWS",
     "Detector",
     "Judgement",
+    "Scores",
     "describe",
     "judge",
+    "judge_windows",
     "onset",
+    "score_windows",
+    "states",
 ]

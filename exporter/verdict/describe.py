@@ -17,6 +17,7 @@ from exporter.baseline.baseline import BaselineColumn
 from exporter.sketch.bins import Bins, CategoryBins, Counts
 from exporter.sketch.quantile import Quantiles
 from exporter.verdict.judge import Detector
+from exporter.verdict.naming.words import number, percent, unit_of
 
 Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -27,25 +28,6 @@ _UNEXPLAINED: Final = 0.5
 _DEGREES: Final = 0.15
 #: Share that a single bin must have gained for the change to be its alone.
 _GROWN: Final = 0.15
-#: Factors between units that get mixed up, and what that would be called.
-_UNITS: Final = (
-    (1.609344, "miles sent as kilometres"),
-    (0.621371, "kilometres sent as miles"),
-    (3.28084, "metres sent as feet"),
-    (0.3048, "feet sent as metres"),
-    (2.20462, "kilograms sent as pounds"),
-    (0.453592, "pounds sent as kilograms"),
-    (2.54, "inches sent as centimetres"),
-    (0.393701, "centimetres sent as inches"),
-    (60.0, "minutes sent as seconds"),
-    (1 / 60, "seconds sent as minutes"),
-    (100.0, "shares sent as percentages"),
-    (0.01, "percentages sent as shares"),
-    (1000.0, "a unit a thousand times smaller"),
-    (0.001, "a unit a thousand times larger"),
-)
-#: How near a fitted factor must be: an hour of 50 rows fits it to a few per cent.
-_UNIT_TOLERANCE: Final = 0.04
 
 
 def describe(
@@ -127,9 +109,9 @@ def _scale(before: Floats, now: Floats) -> tuple[float, str]:
     subject = "median" if abs(ratio / factor - 1) < 0.005 else "values"
     whose = "that" if subject == "median" else "those"
     sentence = f"{subject} {number(factor)} × {whose} of the baseline"
-    unit, name = min(_UNITS, key=lambda entry: abs(np.log(factor / entry[0])))
-    if abs(factor / unit - 1) <= _UNIT_TOLERANCE:
-        sentence += f", as {name} would be"
+    unit = unit_of(factor)
+    if unit:
+        sentence += f", as {unit} would be"
     return _residual(now - factor * before), sentence
 
 
@@ -200,22 +182,4 @@ def describe_bins(bins: Bins, before: Floats, now: Floats) -> str:
     return f"share of {name} {percent(before[at])} → {percent(now[at])}"
 
 
-def number(value: float) -> str:
-    """Three significant digits, or all before the point, with thousands separated.
-
-    >>> number(1.6094), number(-1234.5), number(0.000123456), number(3e20)
-    ('1.61', '-1,234', '0.000123', '3e+20')
-    """
-    if 1000 <= abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """Two significant digits below ten per cent, none after the point above.
-
-    >>> percent(0.002), percent(0.31), percent(0.0), percent(0.0957)
-    ('0.2 %', '31 %', '0 %', '9.6 %')
-    """
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+__all__ = ["describe", "describe_bins", "describe_quantiles", "number", "one_bin_grew", "percent"]

@@ -39,7 +39,7 @@ def test_counts_missing_moments_and_range_are_exact(tmp_path: Path) -> None:
     assert (column.moments.count, column.moments.mean) == (4, 1.875)
     assert column.counts.tolist() == column.bins.count(np.array([3.5, 1.0, 2.0, 1.0, np.inf])).tolist()  # type: ignore[arg-type]
     assert column.top[0] == (1.0, 0.5)
-    assert column.calibration == {}
+    assert (column.calibration, column.recent, column.blind_below) == (None, None, {})
 
 
 def test_csv_and_parquet_of_the_same_rows_give_the_same_baseline(tmp_path: Path) -> None:
@@ -171,6 +171,9 @@ def test_the_configuration_wins_over_what_is_inferred(tmp_path: Path) -> None:
         "code": "categorical",
         "flag": "boolean",
         "note": "text",
+        **{f"note.{share}": "numeric" for share in ("tokens", "ascii", "digits", "punctuation")},
+        "note.script": "categorical",
+        "note.language": "categorical",
     }
     assert columns["feature", "code"].bins.labels == ("00 4", "01 3", "02 5", "03 other")
     assert columns["feature", "code"].counts.tolist() == [50, 50, 0, 0]
@@ -195,7 +198,8 @@ def test_predictions_have_their_role_and_the_time_is_no_column(tmp_path: Path) -
 def test_predictions_are_calibrated_like_features(tmp_path: Path) -> None:
     path = parquet_file(tmp_path, traffic(21))
     columns = built(path, timestamp="time", predictions=["score"]).baseline.columns
-    assert {key: set(column.calibration) for key, column in columns.items()} == {
+    calibrated = {key: column.calibration for key, column in columns.items()}
+    assert {key: set(found.windows) for key, found in calibrated.items() if found is not None} == {
         ("feature", "amount"): {"1h", "1d"},
         ("feature", "carrier"): {"1h", "1d"},
         ("prediction", "score"): {"1h", "1d"},
@@ -220,14 +224,13 @@ def test_rows_without_a_time_count_and_calibrate_nothing(tmp_path: Path) -> None
 def test_a_category_of_one_block_is_unseen_in_the_cross_fit(tmp_path: Path) -> None:
     columns = traffic(20)
     columns["carrier"][-72:-42] = ["NEW"] * 30  # within one day
-    calibration = (
-        built(parquet_file(tmp_path, columns), timestamp="time")
-        .baseline.columns["feature", "carrier"]
-        .calibration["1h"]
-    )
-    assert calibration.unseen is not None
-    assert calibration.unseen.share == pytest.approx(30 / len(columns["time"]))
-    assert calibration.unseen.largest > 0.3
+    column = built(parquet_file(tmp_path, columns), timestamp="time").baseline.columns["feature", "carrier"]
+    assert column.calibration is not None
+    assert column.calibration.shares["unseen"][0][0] == pytest.approx(30 / len(columns["time"]), rel=1e-4)
+    assert column.calibration.windows["1h"].tests["unseen"].largest > 0.3
+    # Yet the baseline knows it: live traffic has nothing unseen in it.
+    assert column.recent is not None
+    assert not column.recent.unseen.any()
 
 
 def test_a_column_that_follows_the_calendar_is_pointed_out(tmp_path: Path) -> None:
@@ -248,12 +251,13 @@ def test_a_column_of_times_is_left_out_with_a_hint(tmp_path: Path) -> None:
 def test_a_long_file_calibrates_by_its_latest_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from exporter.baseline import hours
 
-    monkeypatch.setattr(hours, "CELLS", 24 * 16 * 50)
+    monkeypatch.setattr(hours, "CELLS", 24 * 25 * 110)
     result = built(parquet_file(tmp_path, traffic(40)), timestamp="time")
     assert [warning for warning in result.warnings if "hours are more than fit; those since 2024-" in warning]
     column = result.baseline.columns["feature", "amount"]
     assert column.valid == 40 * 24 * 30
-    assert column.calibration["1h"].windows < 30 * 24
+    assert column.calibration is not None
+    assert 14 * 24 <= column.calibration.windows["1h"].windows < 30 * 24
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.baseline import Baseline, BaselineError
 from exporter.baseline import document as files
+from exporter.derived import derived_names
 from tests.baseline.made import built, parquet_file
 from tests.baseline.test_build import traffic
 
@@ -60,13 +61,16 @@ def test_the_file_can_be_read_and_compared_line_by_line(file: Path) -> None:
         "score",
         "note",
         "flag",
+        *derived_names("note", "text"),
     }
     counts = [line for line in lines if line.strip().startswith('"counts": [')]
-    assert len(counts) == 5
+    assert len(counts) == 11
     assert all(line.rstrip(",").endswith("]") for line in counts)
-    # Only what can not be broken is long: edges, counts and the sketch.
-    long = {line.strip().split(":")[0] for line in lines if len(line) > 110}
-    assert long <= {'"edges"', '"counts"', '"quantiles"'}
+    # Only what can not be broken is long: lists of numbers, the sketch and the hours.
+    long = {
+        line.strip().split(":")[0] for line in lines if len(line) > 110 and not line.strip().startswith("[")
+    }
+    assert long <= {'"edges"', '"counts"', '"quantiles"', '"recent"', '"natural"', '"scales"', '"shares"'}
 
 
 def test_the_recorder_can_not_change_a_loaded_baseline(file: Path) -> None:
@@ -175,18 +179,51 @@ def test_blanks_and_the_order_of_keys_are_no_change(file: Path) -> None:
         ),
         (
             lambda d: d["columns"].append(d["columns"][0]),
-            "columns[5].name",
+            "columns[11].name",
             "each column of a role once",
             "feature 'amount' twice",
         ),
         (lambda d: d.update(created="soon"), "created", "an ISO 8601 time", "'soon'"),
         (lambda d: d.update(format="other"), "format", "'modelmeter baseline'", "'other'"),
-        (lambda d: d.update(schema=2), "schema", "at most 1, which this modelmeter can read", "2"),
+        (lambda d: d.update(schema=3), "schema", "at most 2, which this modelmeter can read", "3"),
+        (lambda d: d.update(schema=1), "schema", "2: rebuild it with this modelmeter", "1"),
         (
-            lambda d: d["columns"][0]["calibration"]["1h"].pop("tau2"),
-            "columns[0].calibration[...].tau2",
+            lambda d: d["columns"][0]["calibration"]["windows"]["1h"].pop("rows"),
+            "columns[0].calibration.windows[...].rows",
             "a value",
             "nothing",
+        ),
+        (
+            lambda d: d["columns"][0]["calibration"]["shares"]["shape"][0].pop(),
+            "columns[0].calibration.shares.shape",
+            None,
+            None,
+        ),
+        (
+            lambda d: d["columns"][0]["calibration"]["windows"]["1h"]["tests"]["missing"]["blend"].pop(),
+            "columns[0].calibration.windows.1h.tests.missing",
+            None,
+            None,
+        ),
+        (
+            lambda d: d["columns"][0]["calibration"]["windows"]["1h"]["tests"].pop("missing"),
+            "columns[0].calibration.windows.1h.tests",
+            None,
+            None,
+        ),
+        (
+            lambda d: d["columns"][0]["calibration"]["windows"].update(
+                {"1w": {"windows": 1, "rows": 1, "tests": {}}}
+            ),
+            "columns[0].calibration.windows",
+            "1h and 1d",
+            "'1w'",
+        ),
+        (
+            lambda d: d["columns"][0].update(recent="AAAA"),
+            "columns[0].recent",
+            "an hour table in base64",
+            None,
         ),
     ],
 )

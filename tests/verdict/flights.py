@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import pyarrow.parquet as pq
 
 from exporter.baseline import Baseline, BaselineColumn
 from exporter.baseline.build import Plan, build
-from exporter.profile import count_texts
-from exporter.sketch.bins import Counts, NumericBins
-from exporter.verdict import Judgement, judge
+from exporter.baseline.table import TableCount, local_cells
+from exporter.hourly import HourTable
+from exporter.sketch.bins import CategoryBins
+from exporter.verdict import judge_windows
+from tests.verdict.columns import followed, table_of
 
 COLUMNS = ("dep_delay", "distance", "carrier", "origin", "dest", "air_time")
-SECONDS = {"1h": 3_600, "1d": 86_400}
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -45,29 +45,36 @@ def build_flights(frame: pd.DataFrame, path: Path, timestamp: str | None) -> Bas
     return build(plan).baseline
 
 
-def verdicts(column: BaselineColumn, values: pd.Series, times: Integers, window: str) -> dict[int, Judgement]:
-    """Start → judgement of each tumbling *window* of *values*, seen at ascending *times*, that has enough rows."""
-    keys = times // SECONDS[window]
-    found = {}
-    for key, (counts, missing, unseen) in zip(
-        np.unique(keys).tolist(), counted(column, values, keys), strict=True
-    ):
-        judgement = judge(column, counts, window, missing=missing, unseen=unseen)
-        if judgement.state != "insufficient":
-            found[key * SECONDS[window]] = judgement
-    return found
+def hours_of(column: BaselineColumn, values: pd.Series, times: Integers) -> HourTable:
+    """The hours of *values*, seen at ascending *times*."""
+    hours = times // 3_600
+    if not isinstance(column.bins, CategoryBins):
+        return table_of(column, hours, values.to_numpy(dtype=np.float64))
+    present = np.unique(hours)
+    names, codes = np.unique(values.fillna("").to_numpy(dtype=str), return_inverse=True)
+    place = {name: at for at, name in enumerate(column.bins.categories)}
+    known = column.bins.known
+    lookup = np.array([place.get(name, len(place)) if name else -1 for name in names.tolist()])
+    strange = np.array([bool(name) and name not in known for name in names.tolist()])
+    count = TableCount(present, local_cells(present), column.bins.size, False)
+    count.add(
+        np.searchsorted(present, hours),
+        lookup[codes],
+        missing=lookup[codes] < 0,
+        unseen=strange[codes],
+    )
+    return count.table()
 
 
-def counted(column: BaselineColumn, values: pd.Series, keys: Integers) -> Iterator[tuple[Counts, int, int]]:
-    """Bin counts, missing and unseen of each run of equal, ascending *keys*."""
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
-    for start, end in zip(starts, [*starts[1:], len(keys)], strict=True):
-        part = values.iloc[start:end]
-        present = part.dropna()
-        missing = len(part) - len(present)
-        if isinstance(column.bins, NumericBins):
-            yield column.bins.count(present.to_numpy(dtype=np.float64)), missing, 0
-        else:
-            texts = count_texts(present.tolist()).counts
-            counts, unseen = column.bins.count(list(texts), list(texts.values()))
-            yield counts, missing, unseen
+def states(
+    column: BaselineColumn, live: HourTable, window: str, now: HourTable | None = None
+) -> dict[int, str]:
+    """First hour → state of each window of *live* (or of *now* beside it) that has enough rows."""
+    assert column.recent is not None
+    history = followed(column.recent, live)
+    table = live if now is None else now
+    first = table.hours if window == "1h" else np.unique(table.hours - table.cells % 24)
+    stop = first + (1 if window == "1h" else 24)
+    _, found = judge_windows(column, history, window, first, stop, now=now)
+    pairs = zip(first.tolist(), found.tolist(), strict=True)
+    return {hour: state for hour, state in pairs if state != "insufficient"}
