@@ -15,15 +15,19 @@ What each kind makes of an entry:
 | embedding | lists or array rows of numbers; its number is the L2 norm | anything else |
 
 Bins, moments and quantiles are over the numbers where the kind has them; bins of the other two are over the
-texts. Distinct and frequent values are of texts where the kind has them, else of numbers.
-None and NaN are missing, for every kind; so is an embedding with a NaN in it, or of no elements. ±inf is
-counted in `infinite` and in the outer bins (also as out of range and far), and is in no moment and no
-sketch. Details and their reasons: `exporter.profile.numeric` and `exporter.profile.textual`.
+texts. Distinct and frequent values are of texts where the kind has them, else of numbers; frequent ones of
+free text are lengths, so that no text is kept. None and NaN are missing, for every kind; so is an embedding
+with a NaN in it, or of no elements. ±inf is counted in `infinite` and in the outer bins (also as out of range
+and far), and is in no moment and no sketch. Details and their reasons: `exporter.profile.numeric` and
+`exporter.profile.textual`.
 """
 
 from exporter.profile.column import ColumnProfile
+from exporter.profile.few import Few
+from exporter.profile.grid import multiples
 from exporter.profile.kinds import infer_kind
 from exporter.profile.layout import Batch, Layout
+from exporter.profile.parts import PartReader, Parts
 from exporter.profile.pending import Pending
 from exporter.profile.sketches import Sketches
 from exporter.profile.tally import COUNTERS, Tally
@@ -33,11 +37,15 @@ __all__ = [
     "COUNTERS",
     "Batch",
     "ColumnProfile",
+    "Few",
     "Layout",
+    "PartReader",
+    "Parts",
     "Pending",
     "Sketches",
     "Tally",
     "category_text",
     "count_texts",
     "infer_kind",
+    "multiples",
 ]

@@ -36,11 +36,12 @@ class ColumnProfile:
         bins: Bins | None = None,
         range: tuple[float, float] | None = None,
         far: tuple[float, float] | None = None,
+        grid: float | None = None,
         *,
         k: int = 200,
     ) -> None:
         """An empty profile; *k* is the size of its quantile sketch. Raises ValueError as `Layout` does."""
-        self.layout = Layout(kind, bins, range, far)
+        self.layout = Layout(kind, bins, range, far, grid)
         self._tally = self.layout.tally()
         self._sketches = Sketches(self.layout.numeric, k)
         self._pending = Pending(kind)
@@ -128,6 +129,11 @@ class ColumnProfile:
     def infinite(self) -> int:
         """Numbers that are inf or -inf."""
         return self.tally.infinite
+
+    @property
+    def grid(self) -> int:
+        """Finite numbers that are whole multiples of the column's coarse step; 0 without one."""
+        return self.tally.grid
 
     @property
     def scaled_sum(self) -> float:

@@ -11,10 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from exporter.profile.grid import count_multiples
 from exporter.profile.numeric import Numbers, read_norms, read_numbers
 from exporter.profile.tally import COUNTERS, Tally
 from exporter.profile.textual import bounded, count_raw
@@ -38,15 +40,20 @@ class Batch(NamedTuple):
     """The different texts, or for kinds without texts the different finite numbers."""
     repeats: Counts | Sequence[int]
     """How often each of `different` was seen."""
+    lengths: tuple[Floats, Counts] | None = None
+    """Of free text, where values are kept instead of both: different lengths, and how often each came."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a column is read: its kind, the baseline's bins and two ranges.
+    """How a column is read: its kind, the baseline's bins, two ranges and a coarse step.
 
     `range` is what was declared, low then high, both allowed; outside is counted. `far` is the baseline's
     range with half its width added at either end: beyond is counted too, and the scaled sums run over it.
-    Raises ValueError when bins do not suit the kind, or a range is not two finite numbers, low below high.
+    `grid` is the step of which few of the baseline's values are whole multiples: when many become so,
+    precision was lost (`exporter.profile.grid`); None, as for every kind without numbers, counts nothing.
+    Raises ValueError when bins do not suit the kind, a range is not two finite numbers, low below high, or a
+    step is not above 0, or stands where there are no numbers.
 
     >>> tally, batch = Layout("numeric", NumericBins(np.array([0.0])), (0, 10)).read([3, None, -1, 3])
     >>> tally.bin_counts.tolist(), tally.missing, tally.out_of_range
@@ -59,6 +66,7 @@ class Layout:
     bins: Bins | None = None
     range: tuple[float, float] | None = None
     far: tuple[float, float] | None = None
+    grid: float | None = None
 
     def __post_init__(self) -> None:
         suits = NumericBins if self.kind in NUMERIC_KINDS else CategoryBins
@@ -67,6 +75,17 @@ class Layout:
         for name, limits in (("range", self.range), ("far", self.far)):
             if limits is not None and not 0.0 < limits[1] - limits[0] < math.inf:
                 raise ValueError(f"{name}: expected two finite numbers, low then high, found {limits}")
+        if self.grid is not None and not (self.numeric and 0.0 < self.grid < math.inf):
+            raise ValueError(
+                f"grid: expected a finite step above 0 of numbers, found {self.grid}, {self.kind}"
+            )
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits of all of it: what was counted under one can be added only under the same."""
+        bins = None if self.bins is None else (self.bins.id, self.bins.labels)
+        described = repr((self.kind, bins, self.range, self.far, self.grid))
+        return blake2b(described.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
     @property
     def size(self) -> int:
@@ -133,10 +152,17 @@ class Layout:
         finite = ascending[low:high]
         tally.moments = Moments.of_sorted(finite)
         if self.far is not None and finite.size:
-            self._scale(tally, ascending[far_low:far_high], high - far_high)
-        return Batch(finite, *_runs(finite))
+            self.scale(tally, ascending[far_low:far_high], high - far_high)
+        different, repeats = runs_of(finite)
+        if self.grid is not None and finite.size:
+            counts[7] = count_multiples(different, repeats, self.grid)
+        return Batch(finite, different, repeats)
 
-    def _scale(self, tally: Tally, within: Floats, above: int) -> None:
+    def scale(self, tally: Tally, within: Floats, above: int) -> None:
+        """Sum up where *within*, finite and in the far range, lie in it; *above* finite ones are beyond.
+
+        *tally* has the moments of all finite ones; when not all of them are within, *within* is ascending.
+        """
         assert self.far is not None
         low, high = self.far
         width = high - low
@@ -164,7 +190,8 @@ class Layout:
         repeats = np.fromiter(counts.values(), np.int64, len(counts))
         batch = self._measure(tally, Numbers(np.repeat(lengths, repeats), 0))
         texts = bounded(counts)
-        return Batch(batch.ascending, list(texts), list(texts.values()))
+        lengths_seen = np.asarray(batch.different, np.float64), np.asarray(batch.repeats, np.int64)
+        return Batch(batch.ascending, list(texts), list(texts.values()), lengths_seen)
 
     def _count(self, tally: Tally, counts: Mapping[str, int]) -> Batch:
         texts, repeats = list(counts), list(counts.values())
@@ -173,7 +200,7 @@ class Layout:
         return Batch(_EMPTY, texts, repeats)
 
 
-def _runs(ascending: Floats) -> tuple[Floats, Counts]:
+def runs_of(ascending: Floats) -> tuple[Floats, Counts]:
     """The different values of *ascending* and how often each stands there."""
     bounds = np.empty(ascending.size + 1, np.bool_)
     bounds[0] = bounds[-1] = True

@@ -15,7 +15,8 @@ _LENGTHS: Final = struct.Struct("<2s2I")
 class Sketches:
     """Quantiles of the numbers (None for kinds without), distinct and frequent values, of one column.
 
-    Numbers are the finite ones alone. For text, quantiles are of lengths, and distinct and frequent of texts.
+    Numbers are the finite ones alone. For text, quantiles and frequent are of lengths, and distinct of texts:
+    no text is kept.
 
     >>> from exporter.profile.layout import Layout
     >>> sketches = Sketches(numeric=True)
@@ -43,7 +44,8 @@ class Sketches:
             self.quantiles.update(batch.ascending)
         if len(batch.different):
             self.distinct.update(batch.different)
-            self.frequent.update(batch.different, batch.repeats)
+            # A hash is all that is kept of a different value, but a frequent one itself: never a text.
+            self.frequent.update(*(batch.lengths or (batch.different, batch.repeats)))
 
     def merge(self, other: Sketches) -> None:
         """Adds what *other* has seen, of the same kind of column."""

@@ -9,18 +9,18 @@ import numpy as np
 from exporter.sketch import Counts, Moments
 
 #: The integers of a tally, in the order in which `Tally.counts` holds them before the bins.
-COUNTERS: Final = ("rows", "missing", "type_mismatch", "out_of_range", "far", "unseen", "infinite")
+COUNTERS: Final = ("rows", "missing", "type_mismatch", "out_of_range", "far", "unseen", "infinite", "grid")
 
 
 class Tally:
     """What was counted in some batches of one column.
 
-    `counts` is int64, shape (7 + K,): `COUNTERS`, then one count per bin (K = 0 without bins). It is one
+    `counts` is int64, shape (8 + K,): `COUNTERS`, then one count per bin (K = 0 without bins). It is one
     array because adding two tallies is then one addition of 0.4 µs. Whenever there are bins, rows = missing +
     type_mismatch + the sum over bins. `moments` is None for kinds without numbers.
 
     >>> tally = Tally(bins=2, numeric=True)
-    >>> tally.counts += [3, 1, 0, 0, 0, 0, 0, 1, 1]
+    >>> tally.counts += [3, 1, 0, 0, 0, 0, 0, 0, 1, 1]
     >>> tally.rows, tally.missing, tally.bin_counts.tolist()
     (3, 1, [1, 1])
     """
@@ -84,6 +84,11 @@ class Tally:
     def infinite(self) -> int:
         """Numbers that are inf or -inf."""
         return int(self.counts[6])
+
+    @property
+    def grid(self) -> int:
+        """Finite numbers that are whole multiples of the column's coarse step; 0 without one."""
+        return int(self.counts[7])
 
     @property
     def bin_counts(self) -> Counts | None:

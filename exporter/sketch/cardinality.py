@@ -86,7 +86,7 @@ class Distinct:
             at = np.searchsorted(self._hashes, hashes)
             hashes = hashes[self._hashes.take(at, mode="clip") != hashes]
         if hashes.size:
-            self._hashes = np.union1d(self._hashes, hashes)
+            self._hashes = _different(np.concatenate((self._hashes, hashes)))
             if self._hashes.size > SPARSE_LIMIT:
                 self._dense()
 
@@ -119,12 +119,26 @@ class Distinct:
         sketch = cls()
         tag, body = data[:3], data[3:]
         if tag == cls._SPARSE and len(body) % 8 == 0 and len(body) <= 8 * SPARSE_LIMIT:
-            sketch._hashes = np.unique(np.frombuffer(body, "<u8").astype(np.uint64))
-        elif tag == cls._DENSE and len(body) == REGISTERS and max(body) <= _BITS + 1:
+            sketch._hashes = _different(np.frombuffer(body, "<u8").astype(np.uint64))
+        elif (
+            tag == cls._DENSE and len(body) == REGISTERS and np.frombuffer(body, np.uint8).max() <= _BITS + 1
+        ):
             sketch._registers = np.frombuffer(body, np.uint8).copy()
         else:
             raise ValueError(f"distinct: expected {cls._SPARSE!r} or {cls._DENSE!r} and at most 2048 bytes")
         return sketch
+
+
+def _different(hashes: Hashes) -> Hashes:
+    """*hashes*, which it may write to, ascending and each once.
+
+    As `np.unique`, which since numpy 2.3 puts integers into a hash table: 3,500 of them take it 180 µs, and
+    sorting them 20.
+    """
+    hashes.sort()
+    first = np.ones(hashes.size, np.bool_)
+    np.not_equal(hashes[1:], hashes[:-1], out=first[1:])
+    return hashes[first]
 
 
 def _raise_registers(registers: Registers, hashes: Hashes) -> None:

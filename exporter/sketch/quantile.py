@@ -112,6 +112,22 @@ class Quantiles:
             return np.full(len(wanted), np.nan)
         return np.array([self._sketch.get_rank(point, True) for point in wanted], dtype=np.float64)
 
+    def points(self, most: int = 200) -> tuple[Floats, Floats]:
+        """Values ascending and the weight of each, shape (min(count, most),): all of them, in short.
+
+        All values with a weight of 1, or those at *most* evenly spaced ranks (0.5 / most, 1.5 / most, …), as
+        a baseline keeps them; ranks are then off by 0.5 / most more. 10 µs.
+
+        >>> sketch = Quantiles()
+        >>> sketch.update(np.arange(100.0))
+        >>> [column.tolist() for column in sketch.points(4)]
+        [[12.0, 37.0, 62.0, 87.0], [25.0, 25.0, 25.0, 25.0]]
+        """
+        size = min(self.count, most)
+        if not size:
+            return np.empty(0), np.empty(0)
+        return self.quantile((np.arange(size) + 0.5) / size), np.full(size, self.count / size)
+
     def error(self) -> float:
         """Largest error of a rank, as a share of `count`, at 99 % confidence; 0 while nothing was lost."""
         if not self._sketch.is_estimation_mode():

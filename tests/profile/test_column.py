@@ -18,6 +18,7 @@ from exporter.sketch import Bins, CategoryBins, NumericBins
 
 BINS = NumericBins(np.array([-5.0, 0.0, math.nextafter(0.0, 1.0), 7.5]))
 RANGE, FAR = (-10.0, 10.0), (-20.0, 30.0)
+STEP = 0.25
 
 entries = st.one_of(
     st.none(),
@@ -57,6 +58,10 @@ def check(profile: ColumnProfile, values: list[Any]) -> None:
     assert profile.far == sum(not FAR[0] <= v <= FAR[1] for v in valid)
     assert profile.bin_counts is not None
     assert profile.bin_counts.tolist() == BINS.count(np.array(valid, dtype=np.float64)).tolist()
+    # The step is a power of two, so that a remainder is exact.
+    assert profile.grid == sum(
+        abs(v / STEP) < 2.0**52 and abs(v / STEP - round(v / STEP)) <= 0.001 for v in finite
+    )
     scaled = [(min(max(v, FAR[0]), FAR[1]) - FAR[0]) / (FAR[1] - FAR[0]) for v in finite]
     assert profile.scaled_sum == pytest.approx(math.fsum(scaled), rel=1e-9, abs=1e-9)
     assert profile.scaled_square == pytest.approx(math.fsum(v * v for v in scaled), rel=1e-9, abs=1e-9)
@@ -81,7 +86,7 @@ def check(profile: ColumnProfile, values: list[Any]) -> None:
 
 
 def profile_of(*batches: Any) -> ColumnProfile:
-    profile = ColumnProfile("numeric", BINS, RANGE, FAR)
+    profile = ColumnProfile("numeric", BINS, RANGE, FAR, STEP)
     for batch in batches:
         profile.update(batch)
     return profile
