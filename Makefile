@@ -11,7 +11,7 @@ SYNC   := pip sync --quiet --require-hashes --build-constraints requirements/bui
 PYTEST_FLAGS ?= $(if $(CI),--skips-equal tests/ci-skips.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check environments lock proto bench clean
+.PHONY: help setup demo test check environments lock proto bench detection clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -39,6 +39,9 @@ environments: $(VENV)/stamp ## make the environments of the model servers under 
 
 bench: .cache/envs/bench/stamp ## measure what docs/performance.md states (ARGS=… for bench)
 	@$(BIN)/python -m bench $(ARGS)
+
+detection: $(VENV)/stamp ## measure what docs/detection.md states (ARGS=--quick: seven minutes)
+	@$(BIN)/python -m bench.detection $(ARGS)
 
 lock: $(VENV)/stamp ## write requirements/*.txt anew from requirements/*.in and pyproject.toml
 	@requirements/lock

@@ -48,7 +48,8 @@ def column(at: int, generator: np.random.Generator) -> ColumnView:
     return ColumnView(
         model="late_arrival", version="3", role="feature", column=f"feature_number_{at:04d}", kind="numeric",
         bins=f"{at:08x}", bin_labels=BINS, bin_counts=counts, rows=int(counts.sum()), missing=120,
-        type_mismatch=0, out_of_range=3, far=1, unseen=0, infinite=0, scaled_sum=float(generator.normal()),
+        type_mismatch=0, out_of_range=3, far=1, grid=2, unseen=0, infinite=0,
+        scaled_sum=float(generator.normal()),
         scaled_square=float(generator.uniform()), baseline=BaselineView(ratios, 109_119, 12, quantiles),
         windows=(WindowView("1h", 1204, 3, counts // 900, 0.02, 0.05, 12.5, 289.0, quantiles),),
         verdicts=(verdict, VerdictView("1d", "ok", 0.0, 86400.0, 29_000, 0.01, 0.2, 0.03, 1.7e9, "")),
