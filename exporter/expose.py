@@ -1,4 +1,4 @@
-"""Expose: the Flask application that answers ``/``, ``/metrics`` and ``/api/v1/status``.
+"""Expose: the Flask application that answers ``/``, ``/metrics``, ``/api/v1/status`` and ``/learning.json``.
 
 Promises: every answer shows one moment, taken from the source for it and kept nowhere. A source, a collector
 or the page that fails costs that answer (500) or those families, is logged and counted in
@@ -15,7 +15,7 @@ from datetime import UTC, tzinfo
 from time import perf_counter
 from typing import cast
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from exporter import exposition, page
@@ -35,7 +35,7 @@ HEADERS = {
 }
 
 
-NOT_FOUND = "There are /, /metrics and /api/v1/status here.\n"
+NOT_FOUND = "There are /, /metrics, /api/v1/status and /learning.json here.\n"
 
 
 class SourceError(Exception):
@@ -93,8 +93,12 @@ def create_app(
     errors: ErrorCounts | None = None,
     collectors: Sequence[Collector] = COLLECTORS,
     timer: Callable[[], float] = perf_counter,
+    learnt: Callable[[], bytes] | None = None,
 ) -> Flask:
-    """The application over *source*; the page gives times in *timezone*, *timer* times the collectors."""
+    """The application over *source*; the page gives times in *timezone*, *timer* times the collectors.
+
+    *learnt* gives the state of what is learnt, for ``modelmeter baseline learn``.
+    """
     app = Flask(__name__, static_folder=None, template_folder=None)
     exposed = Exposition(
         source, series_budget=series_budget, errors=errors, collectors=collectors, timer=timer
@@ -122,6 +126,12 @@ def create_app(
     def status_document() -> Response:
         document = json.dumps(page.document(exposed.view(), timezone), allow_nan=False)
         return _answer(document.encode(), "application/json")
+
+    @app.get("/learning.json")
+    def learning() -> Response:
+        if learnt is None:
+            abort(404)
+        return _answer(learnt(), "application/json")
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

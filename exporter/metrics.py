@@ -146,6 +146,20 @@ BIN = Label("bin", "Bin as interval or category; sorts in bin order.", bound="bi
 WINDOW = Label("window", "Length of the window.", ("1h", "1d"))
 SCOPE = Label("scope", "Who judged: this sidecar or the exporter of the fleet.", ("pod", "fleet"))
 VERDICT = Label("verdict", "State; `drifted` pages.", ("ok", "drifted", "ticket", "insufficient", "learning"))
+DETECTOR = Label(
+    "detector",
+    "What it looks at.",
+    (
+        *("shape", "bin", "missing", "mismatched", "unseen", "grid", "spike", "far"),
+        *("frozen", "replayed", "stuck", "spread"),
+    ),
+)
+FAULT = Label("fault", "What happened.", bound="the names of `exporter.faults`, one at a time")
+DETECTABLE = Label(
+    "fault",
+    "Those that have a strength.",
+    ("shift", "scale", "flood", "null_surge", "unseen_category", "clipping"),
+)
 QUANTILE_RANK = Label("quantile_rank", "Share of the values below.", ("0.05", "0.25", "0.5", "0.75", "0.95"))
 FAILURE = Label(
     "reason",
@@ -174,16 +188,43 @@ STAGE = Label(
 BASELINE = Label("baseline", "SHA-256 of the baseline file.", bound="1 per model")
 CALIBRATION = Label(
     "calibration",
-    "`uncalibrated`: the baseline has no timestamps.",
+    "`uncalibrated`: the baseline has no timestamps; `learning`: there is none yet.",
     ("calibrated", "uncalibrated", "learning"),
+)
+MISMATCH = Label(
+    "reason",
+    "Columns that do not come, come as another kind or in another's place, are not in the baseline, or were "
+    "unlike it on the first day.",
+    ("missing", "kind", "order", "extra", "distribution"),
+)
+SLICE = Label("slice", "Feature by whose values rows are told apart.", bound="`slices` of the model")
+SLICE_VALUE = Label(
+    "slice_value",
+    "Value of it, hashed (`#` and 8 hex digits) where the feature is neither declared nor in the baseline.",
+    bound="`slice_values` of the model, and `other` for the rest",
+)
+OTHER = Label("other", "Version it is compared with: the one with the most rows.", bound="limits.models")
+CAUSE = Label(
+    "cause",
+    "Both alike; the same features and other predictions; features that moved in both alike; other features.",
+    ("none", "new_version", "upstream_data", "routing"),
 )
 COLLECTOR = Label(
     "collector",
     "Part of this page.",
-    ("traffic", "coverage", "columns", "verdicts", "baseline", "itself", "process"),
+    (
+        *("traffic", "coverage", "columns", "verdicts", "slices", "versions"),
+        *("baseline", "itself", "process"),
+    ),
 )
 BUILD_VERSION = Label("version", "modelmeter's version.", bound="1")
 PYTHON_VERSION = Label("python_version", "Version of Python.", bound="1")
+CHECKPOINT = Label(
+    "reason",
+    "Of other baselines or another time zone, damaged, no checkpoint, in another's use, of another version, "
+    "not written.",
+    ("baseline", "corrupt", "foreign", "locked", "version", "write"),
+)
 CONFIG = Label("config", "SHA-256 of the configuration's content.", bound="1")
 
 TRAFFIC_LABELS = (MODEL, VERSION, PROTOCOL)
@@ -191,6 +232,8 @@ COLUMN_LABELS = (MODEL, VERSION, ROLE, COLUMN)
 BIN_LABELS = (*COLUMN_LABELS, BINS, BIN)
 WINDOW_LABELS = (*COLUMN_LABELS, WINDOW)
 VERDICT_LABELS = (*COLUMN_LABELS, WINDOW, SCOPE)
+SLICE_LABELS = (MODEL, VERSION, SLICE, SLICE_VALUE)
+PAIR_LABELS = (MODEL, VERSION, OTHER)
 
 # Traffic
 
@@ -274,6 +317,9 @@ COLUMN_OUT_OF_RANGE = Metric("modelmeter_column_out_of_range_total", "counter",
 COLUMN_FAR = Metric("modelmeter_column_far_total", "counter",
     "Values more than half the baseline's range outside of it.",
     COLUMN_LABELS, source="exporter.profile")
+COLUMN_GRID = Metric("modelmeter_column_grid_total", "counter",
+    "Values that are whole multiples of a step of which few of the baseline's are.",
+    COLUMN_LABELS, source="exporter.profile")
 COLUMN_UNSEEN_CATEGORY = Metric("modelmeter_column_unseen_category_total", "counter",
     "Values of a category that the baseline does not know.",
     COLUMN_LABELS, source="exporter.profile")
@@ -292,6 +338,15 @@ COLUMN_PSI = Metric("modelmeter_column_psi", "gauge",
 COLUMN_JENSEN_SHANNON = Metric("modelmeter_column_jensen_shannon_distance", "gauge",
     "Jensen-Shannon distance (base 2) of the sliding window from the baseline; absent with too few rows.",
     WINDOW_LABELS, source="exporter.statistics")
+COLUMN_KOLMOGOROV_SMIRNOV = Metric("modelmeter_column_kolmogorov_smirnov_distance", "gauge",
+    "Kolmogorov-Smirnov distance of the sliding window from the baseline, from quantiles; of numbers only.",
+    WINDOW_LABELS, source="exporter.statistics")
+COLUMN_WASSERSTEIN = Metric("modelmeter_column_wasserstein_distance", "gauge",
+    "Wasserstein distance of the sliding window from the baseline, in standard deviations of the baseline.",
+    WINDOW_LABELS, source="exporter.statistics")
+COLUMN_EMBEDDING_MMD = Metric("modelmeter_column_embedding_mmd", "gauge",
+    "Squared maximum mean discrepancy, 0 to 2, of the sliding window's vectors from the baseline's.",
+    WINDOW_LABELS, source="exporter.embedding", stability="experimental")
 COLUMN_WINDOW_ROWS = Metric("modelmeter_column_window_rows", "gauge",
     "Rows in the sliding window; there even when the statistics are absent.",
     WINDOW_LABELS, source="exporter.window")
@@ -316,9 +371,50 @@ COLUMN_DRIFT_CRITICAL_PSI = Metric("modelmeter_column_drift_critical_psi", "gaug
 COLUMN_VERDICT = Metric("modelmeter_column_verdict", "gauge",
     "1 for the verdict on the last complete window, 0 for the other four.",
     (*VERDICT_LABELS, VERDICT), source="exporter.verdict")
+COLUMN_DETECTOR_FIRED = Metric("modelmeter_column_detector_fired", "gauge",
+    "1 for each detector whose score was above 1 in the last complete window, the three highest; or absent.",
+    (*VERDICT_LABELS, DETECTOR), source="exporter.verdict")
+COLUMN_FAULT = Metric("modelmeter_column_fault_info", "info",
+    "1 with the name of what happened, while the last verdict is `drifted` or `ticket`. It may change while "
+    "an incident lasts: for annotations, never for the labels of an alert.",
+    (*VERDICT_LABELS, FAULT), source="exporter.faults")
+COLUMN_DETECTABLE = Metric("modelmeter_column_detectable_strength", "gauge",
+    "Blind below: the smallest strength of a fault that is found on nearly every day of the baseline; +Inf "
+    "where none is. Unit: standard deviations of a shift, the factor of a scale, else a share of entries.",
+    (*COLUMN_LABELS, DETECTABLE), source="exporter.baseline")
 COLUMN_INCIDENT_START = Metric("modelmeter_column_incident_start_timestamp_seconds", "gauge",
     "When the open incident began, as estimated; absent when none is open.",
     VERDICT_LABELS, unit="seconds", source="exporter.verdict")
+
+# Slices
+
+SLICE_ROWS = Metric("modelmeter_slice_rows_total", "counter",
+    "Rows whose feature has this value.",
+    SLICE_LABELS, source="exporter.slices", stability="experimental")
+SLICE_ENTRIES = Metric("modelmeter_slice_entries_total", "counter",
+    "Values in all columns of these rows, missing ones included; predictions where their rows are known.",
+    (*SLICE_LABELS, ROLE), source="exporter.slices", stability="experimental")
+SLICE_MISSING = Metric("modelmeter_slice_missing_total", "counter",
+    "Missing values in these rows.",
+    (*SLICE_LABELS, ROLE), source="exporter.slices", stability="experimental")
+SLICE_BIN_OBSERVATIONS = Metric("modelmeter_slice_column_bin_observations_total", "counter",
+    "Observations of a prediction column in these rows, per bin of the baseline.",
+    (*SLICE_LABELS, ROLE, COLUMN, BINS, BIN), source="exporter.slices", stability="experimental")
+SLICE_DRIFT_SCORE = Metric("modelmeter_slice_drift_score", "gauge",
+    "Score of these rows' predictions in the last complete window, of the column that moved most.",
+    (*SLICE_LABELS, WINDOW, SCOPE), source="exporter.slices", stability="experimental")
+SLICE_VERDICT = Metric("modelmeter_slice_verdict", "gauge",
+    "1 for the verdict on these rows' predictions, 0 for the other four.",
+    (*SLICE_LABELS, WINDOW, SCOPE, VERDICT), source="exporter.slices", stability="experimental")
+
+# Versions
+
+VERSION_COLUMN_SCORE = Metric("modelmeter_version_column_score", "gauge",
+    "How far a column of two versions is apart in the same hours; above 1 they differ.",
+    (*PAIR_LABELS, ROLE, COLUMN, WINDOW, SCOPE), source="exporter.versions", stability="experimental")
+VERSION_DIFFERENCE_INFO = Metric("modelmeter_version_difference_info", "info",
+    "What two versions with traffic in the same window differ by: the data or the new version.",
+    (*PAIR_LABELS, WINDOW, SCOPE, CAUSE), source="exporter.versions", stability="experimental")
 
 # Baseline
 
@@ -334,6 +430,18 @@ BASELINE_INFO = Metric("modelmeter_baseline_info", "info",
 BASELINE_CREATED = Metric("modelmeter_baseline_created_timestamp_seconds", "gauge",
     "When the baseline was built.",
     (MODEL,), unit="seconds", source="exporter.baseline")
+BASELINE_MISMATCHED = Metric("modelmeter_baseline_mismatched_columns", "gauge",
+    "Columns in which the traffic does not match the baseline: by the first rows, and by the first day.",
+    (MODEL, VERSION, MISMATCH), source="exporter.monitor", stability="experimental")
+LEARNING_ROWS = Metric("modelmeter_learning_rows", "gauge",
+    "Rows from which a model without a baseline has learnt.",
+    (MODEL,), source="exporter.learning", stability="experimental")
+LEARNING_FROZEN = Metric("modelmeter_learning_frozen", "gauge",
+    "1 when learning is over and what was learnt can be promoted (`modelmeter baseline learn`).",
+    (MODEL,), source="exporter.learning", stability="experimental")
+LEARNING_FREEZE = Metric("modelmeter_learning_freeze_timestamp_seconds", "gauge",
+    "When learning will be over, as estimated; absent when it is.",
+    (MODEL,), unit="seconds", source="exporter.learning", stability="experimental")
 
 # About ourselves
 
@@ -394,6 +502,15 @@ CLOCK_RATE = Metric("modelmeter_clock_rate", "gauge",
 BUILD_INFO = Metric("modelmeter_build_info", "info",
     "The running version.",
     (BUILD_VERSION, PYTHON_VERSION), source="exporter")
+CHECKPOINT_TIMESTAMP = Metric("modelmeter_checkpoint_timestamp_seconds", "gauge",
+    "When this recorder last wrote its checkpoint; absent until then, and without --state.",
+    unit="seconds", source="sidecar.keeper", stability="experimental")
+CHECKPOINT_BYTES = Metric("modelmeter_checkpoint_bytes", "gauge",
+    "Size of the checkpoint; absent without --state.",
+    unit="bytes", source="sidecar.keeper", stability="experimental")
+CHECKPOINT_FAILURES = Metric("modelmeter_checkpoint_failures_total", "counter",
+    "Checkpoints that could not be used and were set aside, or could not be written.",
+    (CHECKPOINT,), source="exporter.checkpoint", stability="experimental")
 CONFIG_INFO = Metric("modelmeter_config_info", "info",
     "The configuration in use.",
     (CONFIG,), source="exporter.configuration")
@@ -432,6 +549,8 @@ SECTIONS = {
     EXCHANGES_SEEN: "Coverage",
     COLUMN_ROWS: "Columns",
     COLUMN_DRIFT_SCORE: "Verdicts",
+    SLICE_ROWS: "Slices",
+    VERSION_COLUMN_SCORE: "Versions",
     COLUMN_BASELINE_BIN_RATIO: "Baseline",
     UPSTREAM_UP: "About ourselves",
     PROCESS[0]: "The recorder's process",
@@ -444,17 +563,19 @@ INTRODUCTION = """\
 # Metrics
 
 Served at `/metrics` in the Prometheus text format 0.0.4 and in OpenMetrics 1.0.0, whichever is asked for.
-Counters count from the start of the recorder. A number that is not known has no series; nothing is ever NaN.
+Counters count from the start of the recorder; with `--state` those of rows and columns go on where they
+were. A number that is not known has no series; nothing is ever NaN.
 A *stable* name keeps its type and labels until the next major version.
 
 Conservation law, per protocol, exact at any moment:
 seen = recorded + sampled out + dropped + undecodable + unobservable + ignored + unsettled.
 
-Above the series budget (`series_budget`, 10,000) whole things are left out, in this order: slices, secondary
-distances (Jensen-Shannon), quantiles (`column_value`), columns; never single bins. Columns stay in this
-order: predictions before features, then by the names of model, version and column. What a column may need is
-counted, not what it has at the moment, so none comes and goes between scrapes, and every pod of a model shows
-the same ones.
+Above the series budget (`series_budget`, 10,000) whole things are left out, in this order: slices (and
+versions beside each other), secondary distances (all but PSI), quantiles (`column_value`), columns; never
+single bins. Columns stay in this order: predictions before features, then by the names of model, version and
+column. What a column may need is counted, not what it has at the moment, so none comes and goes between
+scrapes, and every pod of a model shows the same ones. What each distance is and how much of it chance gives:
+[statistics.md](statistics.md).
 """
 
 

@@ -7,7 +7,7 @@ Refuses: ragged columns (``ValueError``), since a missing entry must be an entry
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -42,8 +42,13 @@ class Rows:
     count: int
     columns: Mapping[str, Values]
     exchanges: int = 1
+    slices: Mapping[str, Values] = field(default_factory=dict)
+    """Of predictions: the features of the same rows by which the model is sliced (`ModelSpec.slices`)."""
 
     def __post_init__(self) -> None:
         for name, values in self.columns.items():
             if len(values) != self.count:
                 raise ValueError(f"column {name!r}: expected {self.count} entries, found {len(values)}")
+        for name, values in self.slices.items():
+            if len(values) != self.count:
+                raise ValueError(f"slice {name!r}: expected {self.count} entries, found {len(values)}")

@@ -18,7 +18,12 @@ from exporter.schema import Kind
 State: TypeAlias = Literal["ok", "drifted", "ticket", "insufficient", "learning"]
 STATES: tuple[State, ...] = ("ok", "drifted", "ticket", "insufficient", "learning")
 
+MISMATCHES: tuple[str, ...] = ("missing", "kind", "order", "extra", "distribution")
+"""How traffic may fail to match a baseline: columns that do not come, come as another kind or in another's
+place, are not in it, or are unlike it from the first day on."""
+
 Counts: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,18 @@ class WindowView:
     distinct: float | None
     quantiles: Mapping[float, float]
     """Rank (0.05, 0.25, 0.5, 0.75, 0.95) → value; empty for categories and empty windows."""
+    kolmogorov_smirnov: float | None = None
+    wasserstein: float | None = None
+    """In standard deviations of the baseline. Both from quantiles; None for categories, as `psi` else."""
+    rank_error: float = 0.0
+    """`Quantiles.error()` of what the two come from."""
+    mmd: float | None = None
+    """Squared maximum mean discrepancy of an embedding's vectors from the baseline's: 0 to 2.
+
+    None without a frame in the baseline, and with too few vectors.
+    """
+    mmd_chance: float = 0.0
+    """What of it chance and an hour of the baseline's own give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,10 @@ class BaselineView:
     rows: int
     missing: int
     quantiles: Mapping[float, float]
+    blind_below: Mapping[str, float | None] = field(default_factory=dict)
+    """By fault: the smallest strength found on nearly every day of the baseline; None where none is."""
+    points: tuple[Floats, Floats] | None = None
+    """At most 200 values and their weights, for `exporter.statistics.Points`; None for categories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +127,8 @@ class ColumnView:
     baseline: BaselineView | None
     windows: tuple[WindowView, ...]
     verdicts: tuple[VerdictView, ...]
+    grid: int | None = None
+    """Whole multiples of the column's coarse step; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +172,33 @@ class BaselineFileView:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningView:
+    """How far a model without a baseline has learnt."""
+
+    model: str
+    stage: str
+    """``learning``, or ``frozen``: to be promoted."""
+    rows: int
+    days: float
+    """Live days: hours with rows / 24."""
+    freezes: float | None
+    """Unix seconds, estimated; None once it is frozen, and before the first row."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MatchView:
+    """Whether the traffic of one model version has its baseline's columns and distributions."""
+
+    model: str
+    version: str
+    columns: Mapping[str, int]
+    """Reason (of `MISMATCHES`) → columns, 0 where all is well; no ``distribution`` before a day has told."""
+    sentences: tuple[tuple[str, str], ...]
+    """Reason and sentence of each finding, the gravest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class LawView:
     """The conservation law of one protocol: seen = recorded + the rest + unsettled, in exchanges."""
 
@@ -162,6 +212,17 @@ class LawView:
     ignored: Mapping[str, int]
     unsettled: int
     in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointView:
+    """The recorder's state on disk."""
+
+    written: float | None
+    """When this recorder last wrote it, Unix seconds; None until then."""
+    bytes: int
+    failures: Mapping[str, int]
+    """Reason (of `exporter.checkpoint.REASONS`) → checkpoints that could not be used or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +256,82 @@ class SelfView:
     """Share of exchanges that are drawn for recording, at this moment."""
     ingest_events: Mapping[str, int] = field(default_factory=dict)
     """Result (of `exporter.metrics.EVENT`) → events of the second door; empty while it is closed."""
+    checkpoint: CheckpointView | None = None
+    """None without ``--state``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceColumnView:
+    """One prediction column in the rows of one slice value, since the recorder started."""
+
+    role: Role
+    column: str
+    bins: str
+    bin_labels: tuple[str, ...]
+    bin_counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class SliceVerdictView:
+    """The last verdict on the predictions of one slice value: that of the column that moved most."""
+
+    window: str
+    state: State
+    start: float
+    end: float
+    """Unix seconds; the window is [start, end)."""
+    rows: int
+    score: float | None
+    """None while insufficient."""
+    column: str
+    """Empty while there is nothing to judge."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SliceView:
+    """The rows of one model version whose column `slice` has one value."""
+
+    model: str
+    version: str
+    slice: str
+    value: str
+    """As a label: hashed where the column is neither declared nor in the baseline; ``other`` for the rest."""
+    rows: int
+    entries: Mapping[Role, int]
+    """Values in all columns of these rows, missing ones included."""
+    missing: Mapping[Role, int]
+    columns: tuple[SliceColumnView, ...]
+    verdicts: tuple[SliceVerdictView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionColumnView:
+    """How far one column of one version is from that of another."""
+
+    role: Role
+    column: str
+    score: float
+    """Above 1 they differ."""
+    detectors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version beside the busiest other one of its model, in one tumbling window."""
+
+    model: str
+    version: str
+    other: str
+    window: str
+    start: float
+    end: float
+    rows: int
+    other_rows: int
+    cause: str
+    """One of `exporter.versions.CAUSES`."""
+    sentence: str
+    columns: tuple[VersionColumnView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +344,12 @@ class View:
     rows: tuple[RowsView, ...]
     baselines: tuple[BaselineFileView, ...]
     columns: tuple[ColumnView, ...]
+    slices: tuple[SliceView, ...] = ()
+    versions: tuple[VersionView, ...] = ()
+    learning: tuple[LearningView, ...] = ()
+    """Of models without a baseline."""
+    matches: tuple[MatchView, ...] = ()
+    """Of model versions with one, once their first rows have told."""
 
 
 class Source(Protocol):

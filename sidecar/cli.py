@@ -12,13 +12,23 @@ import click
 
 import exporter
 from sidecar import clock as clocks
-from sidecar.launch import Address, SettingError, Settings, become_supervisor, default_taps, make_plan, pair
+from sidecar.launch import (
+    Address,
+    SettingError,
+    Settings,
+    become_supervisor,
+    default_taps,
+    make_plan,
+    pair,
+    state_directory,
+)
 
 
 class _Commands(click.Group):
     """Loads a command's module only when it is called: ``modelmeter health`` runs every few seconds."""
 
     lazy = {  # noqa: RUF012  (a constant)
+        "backtest": "exporter.backtest.cli:backtest",
         "baseline": "exporter.baseline.cli:baseline",
         "demo": "sidecar.demo.cli:demo",
     }
@@ -143,6 +153,18 @@ def fail(message: object) -> None:
     show_default=True,
     help="Niceness of the recorder: at 10 it loses copies rather than slow the server.",
 )
+@click.option(
+    "--state",
+    metavar="DIRECTORY",
+    help="Where counts and history outlive the recorder, in one file.  [default: nowhere]",
+)
+@click.option(
+    "--state-seconds",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="How often it is written; the most that is lost when a recorder is killed.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 def sidecar(
     listens: tuple[str, ...],
@@ -162,6 +184,8 @@ def sidecar(
     last_scrape_seconds: float,
     hang_seconds: float,
     recorder_nice: int,
+    state: str | None,
+    state_seconds: float,
     command: tuple[str, ...],
 ) -> None:
     """Forward clients to a model server, and record what passes.
@@ -202,6 +226,8 @@ def sidecar(
             ingest_configuration=ingest_configuration,
             listen_tls=load_listen(Path(listen_tls)) if listen_tls else None,
             upstream_tls=load_upstream(Path(upstream_tls)) if upstream_tls else None,
+            state=state_directory(state),
+            state_seconds=state_seconds,
         )
         checked = load(Path(configuration)) if configuration else Configuration()
         loaded = load_baselines(checked, Path(configuration or "").parent, configuration or "")
@@ -252,19 +278,30 @@ def _clock(text: str | None) -> tuple[float, float] | None:
 @click.option(
     "--config", "configuration", metavar="FILE", help="modelmeter.yaml to check, with its baselines."
 )
+@click.option(
+    "--sample",
+    type=click.Path(path_type=Path),
+    metavar="ROWS.CSV",
+    help="Rows as they are served: told, with exit status 1, where they do not match the one baseline.",
+)
 @click.argument("baselines", nargs=-1, metavar="[BASELINE]...")
-def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
+def check(configuration: str | None, sample: Path | None, baselines: tuple[str, ...]) -> None:
     """Check configuration and baselines without starting anything."""
     from exporter.baseline import Baseline
     from exporter.configuration import ConfigurationError, load
     from exporter.monitor import BaselineError, load_baselines, mismatches
+    from exporter.sampled import sample_findings
+    from exporter.schema import ModelSpec
 
     if configuration is None and not baselines:
         fail("check: expected --config FILE or baseline files, found neither")
+    matched: list[tuple[Baseline, ModelSpec | None]] = []
+    failed = False
     try:
         if configuration is not None:
             checked = load(Path(configuration))
             loaded = load_baselines(checked, Path(configuration).parent, configuration)
+            matched += ((baseline, checked.model(name)) for name, baseline in loaded.items())
             for sentence in mismatches(checked, loaded):
                 click.echo(f"modelmeter: note: {sentence}", err=True)
             counted = f"{len(checked.models)} model(s), {len(loaded)} baseline(s)"
@@ -274,8 +311,20 @@ def check(configuration: str | None, baselines: tuple[str, ...]) -> None:
             click.echo(
                 f"{path}: ok, {len(baseline.columns)} columns, {baseline.rows} rows, {baseline.sha256[:12]}"
             )
+            matched.append((baseline, None))
+        if sample is not None:
+            if len(matched) != 1:
+                fail(SettingError("--sample", "one baseline to match the rows with", str(len(matched))))
+            found = sample_findings(sample, *matched[0])
+            for finding in found:
+                click.echo(f"{sample}: {finding.sentence}")
+            failed = any(finding.reason != "extra" for finding in found)
+            if not failed:
+                click.echo(f"{sample}: ok, the baseline's columns")
     except (ConfigurationError, BaselineError) as error:
         fail(error)
+    if failed:
+        sys.exit(1)
 
 
 @main.command()

@@ -173,6 +173,8 @@ class Settings:
     ingest_configuration: str | None = None
     listen_tls: ServerTls | None = None
     upstream_tls: UpstreamTls | None = None
+    state: str | None = None
+    state_seconds: float = 60.0
 
 
 def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
@@ -217,6 +219,8 @@ def make_plan(settings: Settings, sampling: float, limits: Limits) -> Plan:
             metrics_listener=listen("--metrics-listen", settings.metrics),
             clock=ClockPlan(start, rate, monotonic_ns()),
             nice=settings.recorder_nice,
+            state=os.path.abspath(settings.state) if settings.state else None,
+            state_seconds=settings.state_seconds,
         ),
         board=create("modelmeter-board", PAGE),
         lifeline=lifeline,
@@ -241,6 +245,20 @@ def _ingest_plan(settings: Settings) -> IngestPlan | None:
         memory=create("modelmeter-ingest", DOOR_BYTES),
         web_configuration=os.path.abspath(path) if path else None,
     )
+
+
+def state_directory(path: str | None) -> str | None:
+    """*path*, made if it was not there; raises `SettingError` when nothing can be written to it."""
+    if path is not None:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise SettingError(
+                "--state", "a directory", f"{path!r} ({(error.strerror or str(error)).lower()})"
+            ) from None
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise SettingError("--state", "a directory that can be written to", repr(path))
+    return path
 
 
 def become_supervisor(plan: Plan) -> None:

@@ -87,6 +87,9 @@ class RecorderPlan:
     metrics_listener: int
     clock: ClockPlan
     nice: int
+    state: str | None = None
+    """Directory of the checkpoint; None: what is known ends with the process."""
+    state_seconds: float = 60.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from exporter.metrics import METRICS
+from exporter.faults import FAULTS
+from exporter.metrics import DETECTOR, METRICS
 from exporter.schema import Configuration
 from sidecar.cli import main
 from sidecar.decode import is_stream, make_routes
@@ -98,3 +99,9 @@ def test_the_table_of_dialects_names_what_reads_each_path_and_leaves_none_out() 
     known = {getattr(route.dialect, "func", route.dialect).__module__ for route in routes.rows}
     known |= {call.read.__module__ for call in CALLS.values()} | {is_stream.__module__}
     assert known == set(read_by.values())
+
+
+def test_every_fault_and_detector_is_explained() -> None:
+    text = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
+    assert [entry.name for entry in FAULTS if f"| `{entry.name}` | {entry.definition} |" not in text] == []
+    assert [name for name in DETECTOR.values if f"`{name}`" not in text] == []

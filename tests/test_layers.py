@@ -19,6 +19,15 @@ FREE = sys.stdlib_module_names
 
 IO = {"socket", "asyncio", "select", "selectors", "ssl", "time", "threading", "subprocess", "multiprocessing"}
 
+_MEASURED = {
+    "exporter.hourly",
+    "exporter.profile",
+    "exporter.sketch",
+    "exporter.statistics",
+    "exporter.views",
+}
+"""What fitting and judging look at."""
+
 #: package or module → (third-party libraries, our own packages, standard modules it must not import)
 LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     # The core
@@ -28,16 +37,92 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "exporter.metrics": (set(), set(), IO),
     "exporter.sketch": ({"numpy", "datasketches"}, set(), IO),
     "exporter.statistics": ({"numpy"}, set(), IO),
+    "exporter.embedding": ({"numpy"}, {"exporter.statistics"}, IO),
+    "exporter.text": ({"numpy"}, set(), IO),
+    "exporter.derived": (
+        {"numpy"},
+        {
+            *("exporter.embedding", "exporter.profile", "exporter.rows", "exporter.schema"),
+            "exporter.text",
+        },
+        IO,
+    ),
     "exporter.tumbling": (set(), set(), IO),
     "exporter.hourly": ({"numpy"}, set(), IO),
-    "exporter.faults": (set(), set(), IO),
-    "exporter.profile": ({"numpy"}, {"exporter.rows", "exporter.schema", "exporter.sketch"}, IO),
+    "exporter.faults": ({"numpy"}, set(), IO),
+    "exporter.profile": ({"msgspec", "numpy"}, {"exporter.rows", "exporter.schema", "exporter.sketch"}, IO),
     "exporter.window": (
+        {"msgspec", "numpy"},
+        {
+            *("exporter.hourly", "exporter.profile", "exporter.rows", "exporter.schema", "exporter.sketch"),
+            "exporter.tumbling",
+        },
+        IO,
+    ),
+    "exporter.learning": (
         {"numpy"},
-        {"exporter.rows", "exporter.schema", "exporter.sketch", "exporter.profile"},
+        {
+            *("exporter.baseline", "exporter.hourly", "exporter.mistake", "exporter.profile"),
+            *("exporter.rows", "exporter.schema", "exporter.sketch"),
+        },
+        IO - {"ssl"},  # a state may be fetched from a recorder
+    ),
+    "exporter.baseline.imports": (
+        {"msgspec", "numpy", "prometheus_client"},
+        {"exporter.baseline", "exporter.hourly", "exporter.rows", "exporter.sketch"},
+        IO,
+    ),
+    "exporter.matching": (
+        {"numpy"},
+        {"exporter.baseline", "exporter.profile", "exporter.rows", "exporter.schema"},
+        IO,
+    ),
+    "exporter.sampled": (
+        {"numpy"},
+        {"exporter.baseline", "exporter.matching", "exporter.rows", "exporter.schema"},
+        IO,
+    ),
+    "exporter.checkpoint": (set(), set(), IO),
+    **{
+        module: ({"numpy", "msgspec"}, {"exporter.baseline", "exporter.verdict", *_MEASURED}, IO)
+        for module in (
+            *("exporter.baseline.blind", "exporter.baseline.calibration", "exporter.baseline.expected"),
+            *("exporter.baseline.changes", "exporter.baseline.fit", "exporter.baseline.table"),
+            *("exporter.baseline.tail", "exporter.verdict.accumulate", "exporter.verdict.library"),
+            *("exporter.verdict.engine", "exporter.verdict.judge", "exporter.verdict.matching"),
+            *("exporter.verdict.measures", "exporter.verdict.model", "exporter.verdict.references"),
+            *("exporter.verdict.spike", "exporter.verdict.steady", "exporter.verdict.windows"),
+        )
+    },
+    "exporter.verdict.pair": (
+        {"numpy"},
+        {"exporter.baseline", "exporter.hourly", "exporter.verdict"},
+        IO,
+    ),
+    "exporter.versions": (
+        set(),
+        {"exporter.baseline", "exporter.hourly", "exporter.rows", "exporter.verdict", "exporter.views"},
+        IO,
+    ),
+    "exporter.slices": (
+        {"msgspec", "numpy"},
+        {
+            *("exporter.baseline", "exporter.hourly", "exporter.profile", "exporter.rows"),
+            *("exporter.schema", "exporter.sketch", "exporter.tumbling", "exporter.verdict"),
+            *("exporter.views", "exporter.window"),
+        },
         IO,
     ),
     "exporter.traffic": (set(), {"exporter.views"}, IO),
+    "exporter.backtest": (
+        {"click", "msgspec", "numpy", "pyarrow", "rich"},
+        {
+            *("exporter.baseline", "exporter.configuration", "exporter.derived", "exporter.faults", "exporter.mistake"),
+            *("exporter.monitor", "exporter.rows", "exporter.schema", "exporter.sketch", "exporter.tumbling"),
+            *("exporter.profile", "exporter.verdict", "exporter.views", "exporter.window"),
+        },
+        IO - {"threading", "multiprocessing"},  # reading ahead, and columns parted among processes
+    ),
     # The readers of the wire
     "sidecar.framing": (set(), set(), IO),
     "sidecar.packing": (set(), set(), IO),
@@ -97,6 +182,11 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
             *("sidecar.books", "sidecar.decode", "sidecar.exchange", "sidecar.words"),
         },
         {"asyncio", "subprocess"},
+    ),
+    "sidecar.keeper": (
+        set(),
+        {"exporter.checkpoint", "exporter.monitor", "exporter.views", "sidecar.log"},
+        {"asyncio", "socket", "subprocess", "logging"},
     ),
     "sidecar.health": (set(), set(), set()),
     "sidecar.log": (set(), set(), {"logging"}),

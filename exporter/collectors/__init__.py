@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from exporter.collectors import baseline, columns, coverage, itself, process, traffic, verdicts
+from exporter.collectors import (
+    baseline,
+    columns,
+    coverage,
+    itself,
+    process,
+    slices,
+    traffic,
+    verdicts,
+    versions,
+)
 from exporter.collectors.scrape import Scrape
 from exporter.metrics import COLLECTOR_DURATION, COLLECTOR_SUCCESS, METRICS, Family
 
@@ -31,6 +41,8 @@ COLLECTORS: tuple[Collector, ...] = (
     Collector("coverage", coverage.collect),
     Collector("columns", columns.collect),
     Collector("verdicts", verdicts.collect),
+    Collector("slices", slices.collect),
+    Collector("versions", versions.collect),
     Collector("baseline", baseline.collect),
     Collector("itself", itself.collect),
     Collector("process", process.collect),

@@ -25,4 +25,16 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     for baseline in scrape.view.baselines:
         info.add(1, baseline.model, baseline.sha256, baseline.calibration)
         created.add(baseline.created, baseline.model)
-    return ratio, rows, info, created
+    mismatched = metrics.BASELINE_MISMATCHED.family()
+    for match in scrape.view.matches:
+        for reason, columns in match.columns.items():
+            mismatched.add(columns, match.model, match.version, reason)
+    learnt = metrics.LEARNING_ROWS.family()
+    frozen = metrics.LEARNING_FROZEN.family()
+    freezes = metrics.LEARNING_FREEZE.family()
+    for learning in scrape.view.learning:
+        info.add(1, learning.model, "", "learning")
+        learnt.add(learning.rows, learning.model)
+        frozen.add(int(learning.stage == "frozen"), learning.model)
+        freezes.add(learning.freezes, learning.model)
+    return ratio, rows, info, created, mismatched, learnt, frozen, freezes

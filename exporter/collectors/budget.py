@@ -1,7 +1,7 @@
 """The series budget: what is left out of /metrics when everything would be too much.
 
-Promises: whole things are shed, in the order of `exporter.metrics.STAGE`: slices (not in this release),
-secondary distances, quantiles, columns; never single bins. The same view gives the same choice.
+Promises: whole things are shed, in the order of `exporter.metrics.STAGE`: slices (and versions beside each
+other), secondary distances, quantiles, columns; never single bins. The same view gives the same choice.
 A column's cost is what it may come to need, not what it has at the moment (a PSI is absent until there are
 rows enough), so nothing comes and goes from scrape to scrape while windows fill. The order of columns
 is that of their names, predictions first: every pod of a model shows the same columns, without which
@@ -16,16 +16,18 @@ from dataclasses import dataclass
 
 from exporter import metrics
 from exporter.errors import PLACES
-from exporter.views import ColumnView, View
+from exporter.views import ColumnView, SliceView, View
 
 NUMBERS = frozenset({"numeric", "text", "embedding"})
 """Kinds whose values are, or are measured by, numbers: a text by its length, an embedding by its norm."""
 
 _QUANTILES = len(metrics.QUANTILE_RANK.values)
-#: Rows, PSI, mean, distinct values; the Jensen-Shannon distance and the quantiles have stages of their own.
+#: Rows, PSI, mean, distinct values; the other distances and the quantiles have stages of their own.
 _PER_WINDOW = 4
-#: Score, critical PSI and start of the incident.
-_PER_VERDICT = 3 + len(metrics.VERDICT.values)
+#: Of the detectors that fired, so many are told.
+DETECTORS = 3
+#: Score, critical PSI, start of the incident, fault, three detectors.
+_PER_VERDICT = 4 + DETECTORS + len(metrics.VERDICT.values)
 _VERDICT_WINDOWS = len(metrics.WINDOW.values)
 
 
@@ -46,20 +48,28 @@ class Shown:
     secondary_distances: bool
     quantiles: bool
     shed: Mapping[str, int]
+    slices: bool = True
 
 
 def cost(column: ColumnView) -> Cost:
     """What *column* may come to need, by stage."""
     numeric = column.kind in NUMBERS
     windows = max(len(column.windows), 1)
-    counters = 3 + (5 if numeric else 0) + (1 if column.kind == "categorical" else 0)
+    counters = 3 + (6 if numeric else 0) + (1 if column.kind == "categorical" else 0)
     bins = 2 * len(column.bin_labels) + 1
     verdicts = max(len(column.verdicts), _VERDICT_WINDOWS) * _PER_VERDICT
     return Cost(
         core=counters + bins + windows * _PER_WINDOW + verdicts,
-        secondary_distances=windows,
+        secondary_distances=windows * ((3 if numeric else 1) + (column.kind == "embedding")),
         quantiles=windows * _QUANTILES if numeric else 0,
     )
+
+
+def slice_cost(part: SliceView) -> int:
+    """What *part* may come to need."""
+    bins = sum(len(column.bin_labels) for column in part.columns)
+    verdicts = max(len(part.verdicts), _VERDICT_WINDOWS) * (1 + len(metrics.VERDICT.values))
+    return 1 + 2 * len(metrics.ROLE.values) + bins + verdicts
 
 
 def fixed(view: View) -> int:
@@ -81,10 +91,13 @@ def fixed(view: View) -> int:
         + losses
         + len(view.rows)
         + 2 * len(view.baselines)
+        + 4 * len(view.learning)
+        + len(metrics.MISMATCH.values) * len(view.matches)
         + ourselves
         + len(PLACES)
         + len(view.about.errors)
         + len(view.about.ingest_events)
+        + (2 + len(metrics.CHECKPOINT.values) if view.about.checkpoint is not None else 0)
     )
 
 
@@ -103,6 +116,10 @@ def admit(view: View, budget: int) -> Shown:
     secondary = sum(entry.secondary_distances for entry in costs)
     quantiles = sum(entry.quantiles for entry in costs)
 
+    slices = sum(map(slice_cost, view.slices)) + sum(1 + len(pair.columns) for pair in view.versions)
+    keep_slices = core + secondary + quantiles + slices <= room
+    if not keep_slices:
+        shed["slices"] = slices
     keep_secondary = core + secondary + quantiles <= room
     if not keep_secondary:
         shed["secondary_distances"] = secondary
@@ -110,7 +127,7 @@ def admit(view: View, budget: int) -> Shown:
     if not keep_quantiles:
         shed["quantiles"] = quantiles
     if keep_quantiles or core <= room:
-        return Shown(tuple(columns), keep_secondary, keep_quantiles, shed)
+        return Shown(tuple(columns), keep_secondary, keep_quantiles, shed, keep_slices)
 
     shown = 0
     for entry in costs:
@@ -119,4 +136,4 @@ def admit(view: View, budget: int) -> Shown:
         room -= entry.core
         shown += 1
     shed["columns"] = sum(entry.core for entry in costs[shown:])
-    return Shown(tuple(columns[:shown]), False, False, shed)
+    return Shown(tuple(columns[:shown]), False, False, shed, slices=False)

@@ -23,6 +23,7 @@ def _counters(scrape: Scrape) -> Iterable[Family]:
     infinite = metrics.COLUMN_INFINITE.family()
     out_of_range = metrics.COLUMN_OUT_OF_RANGE.family()
     far = metrics.COLUMN_FAR.family()
+    grid = metrics.COLUMN_GRID.family()
     unseen = metrics.COLUMN_UNSEEN_CATEGORY.family()
     scaled_sum = metrics.COLUMN_SCALED_SUM.family()
     scaled_square = metrics.COLUMN_SCALED_SQUARE.family()
@@ -35,6 +36,7 @@ def _counters(scrape: Scrape) -> Iterable[Family]:
             infinite.add(column.infinite, *labels)
             out_of_range.add(column.out_of_range, *labels)
             far.add(column.far, *labels)
+            grid.add(column.grid, *labels)
             scaled_sum.add(column.scaled_sum, *labels, column.bins)
             scaled_square.add(column.scaled_square, *labels, column.bins)
         if column.kind == "categorical":
@@ -43,7 +45,8 @@ def _counters(scrape: Scrape) -> Iterable[Family]:
             for bin_label, count in zip(column.bin_labels, column.bin_counts.tolist(), strict=True):
                 observations.add(count, *labels, column.bins, bin_label)
     return (
-        rows, observations, missing, mismatch, infinite, out_of_range, far, unseen, scaled_sum, scaled_square,
+        rows, observations, missing, mismatch, infinite, out_of_range, far, grid, unseen, scaled_sum,
+        scaled_square,
     )  # fmt: skip
 
 
@@ -51,6 +54,9 @@ def _windows(scrape: Scrape) -> Iterable[Family]:
     window_rows = metrics.COLUMN_WINDOW_ROWS.family()
     psi = metrics.COLUMN_PSI.family()
     jensen_shannon = metrics.COLUMN_JENSEN_SHANNON.family()
+    kolmogorov_smirnov = metrics.COLUMN_KOLMOGOROV_SMIRNOV.family()
+    wasserstein = metrics.COLUMN_WASSERSTEIN.family()
+    mmd = metrics.COLUMN_EMBEDDING_MMD.family()
     mean = metrics.COLUMN_MEAN.family()
     distinct = metrics.COLUMN_DISTINCT_VALUES.family()
     value = metrics.COLUMN_VALUE.family()
@@ -63,7 +69,10 @@ def _windows(scrape: Scrape) -> Iterable[Family]:
             distinct.add(window.distinct, *labels)
             if scrape.shown.secondary_distances:
                 jensen_shannon.add(window.jensen_shannon, *labels)
+                kolmogorov_smirnov.add(window.kolmogorov_smirnov, *labels)
+                wasserstein.add(window.wasserstein, *labels)
+                mmd.add(window.mmd, *labels)
             if scrape.shown.quantiles:
                 for rank, quantile in window.quantiles.items():
                     value.add(quantile, *labels, f"{rank:g}")
-    return window_rows, psi, jensen_shannon, mean, distinct, value
+    return window_rows, psi, jensen_shannon, kolmogorov_smirnov, wasserstein, mmd, mean, distinct, value

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from exporter import __version__, metrics
 from exporter.collectors.scrape import Scrape
 from exporter.metrics import Family, Metric, Number
+from exporter.views import CheckpointView
 
 
 def collect(scrape: Scrape) -> Iterable[Family]:
@@ -45,8 +46,21 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     errors = metrics.INTERNAL_ERRORS.family()
     for place in (*about.errors, *(place for place in scrape.errors if place not in about.errors)):
         errors.add(about.errors.get(place, 0) + scrape.errors.get(place, 0), place)
+    yield from _checkpoint(about.checkpoint)
     build = metrics.BUILD_INFO.family()
     build.add(1, __version__, platform.python_version())
     config = metrics.CONFIG_INFO.family()
     config.add(1, about.config_sha256)
     yield from (events, restarts, dropped, errors, build, config)
+
+
+def _checkpoint(checkpoint: CheckpointView | None) -> Iterable[Family]:
+    written = metrics.CHECKPOINT_TIMESTAMP.family()
+    size = metrics.CHECKPOINT_BYTES.family()
+    failures = metrics.CHECKPOINT_FAILURES.family()
+    if checkpoint is not None:
+        written.add(checkpoint.written)
+        size.add(checkpoint.bytes)
+        for reason, count in checkpoint.failures.items():
+            failures.add(count, reason)
+    return written, size, failures

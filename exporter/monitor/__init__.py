@@ -8,6 +8,20 @@ several holds a lock. Reads no clock: time comes with the rows and with each cal
 from exporter.baseline import BaselineError
 from exporter.monitor.baselines import load_baselines, mismatches
 from exporter.monitor.column import ColumnMonitor
-from exporter.monitor.monitor import ERROR_PLACES, Monitor
+from exporter.monitor.keeping import restore, save
+from exporter.monitor.monitor import ERROR_PLACES, Monitor, Notice
+from exporter.monitor.state import Restored, encode_shown
 
-__all__ = ["ERROR_PLACES", "BaselineError", "ColumnMonitor", "Monitor", "load_baselines", "mismatches"]
+__all__ = [
+    "ERROR_PLACES",
+    "BaselineError",
+    "ColumnMonitor",
+    "Monitor",
+    "Notice",
+    "Restored",
+    "encode_shown",
+    "load_baselines",
+    "mismatches",
+    "restore",
+    "save",
+]

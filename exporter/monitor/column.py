@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
 
+import msgspec
 import numpy as np
 
 from exporter.baseline import BaselineColumn
-from exporter.monitor.incident import QUIET_WINDOWS, Incident
+from exporter.baseline.calibration import Evidence
+from exporter.hourly import HourTable
+from exporter.learning import live_bins
+from exporter.monitor.incident import Incident, Incidents, IncidentState, KeptOut
+from exporter.monitor.learning import Learners
+from exporter.monitor.pictures import baseline_picture, picture
+from exporter.monitor.state import ColumnState, ShownColumn, known_kind, opaque, transparent
+from exporter.monitor.vectors import VectorWindow
 from exporter.profile import Layout, Sketches, infer_kind
 from exporter.rows import Role, Values
 from exporter.schema import ColumnSpec, Kind
-from exporter.sketch import CategoryBins, Quantiles
-from exporter.statistics import jensen_shannon_distance, psi
+from exporter.sketch import Bins, CategoryBins, Quantiles
+from exporter.statistics import Points, both_distances, jensen_shannon_distance, psi, standard_deviation
 from exporter.tumbling import WINDOWS
-from exporter.verdict import WINDOW_ROWS, Judgement, describe, judge, onset
-from exporter.views import BaselineView, ColumnView, VerdictView, WindowView
-from exporter.window import SLOT_SECONDS, SLOTS, ColumnWindows
+from exporter.verdict import WINDOW_ROWS, Judgement, accumulate, judge, onset
+from exporter.verdict.matching import matches
+from exporter.verdict.naming import Named, name_fault
+from exporter.verdict.picture import Picture
+from exporter.views import BaselineView, ColumnView, State, VerdictView, WindowView
+from exporter.window import SLOT_SECONDS, SLOTS, Calendar, ColumnWindows
 
 RANKS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantile ranks that are shown."""
 
-FAR: Final = 0.5
-"""A value is far outside the baseline's range when it lies more than half of that range beyond it."""
+LASTING_DAYS: Final = 3
+"""Of the last seven days so many must differ from the baseline alone for a ticket that says so."""
+
+DAY_SECONDS: Final = 86_400.0
+WEEK_SECONDS: Final = 7 * DAY_SECONDS
+
+Others: TypeAlias = Callable[[], Mapping[str, Picture]]
+"""The other columns of the model as the baseline knows them, by name."""
 
 
 class ColumnMonitor:
@@ -37,12 +57,18 @@ class ColumnMonitor:
         name: str,
         spec: ColumnSpec | None,
         baseline: BaselineColumn | None,
+        calendar: Calendar | None = None,
+        incidents: Incidents | None = None,
+        others: Others = dict,
+        learners: Learners | None = None,
     ) -> None:
         self.model = model
         self.version = version
         self.role = role
         self.name = name
         self._baseline = baseline
+        self._learners = learners
+        self._calendar = calendar
         self._range = spec.range if spec is not None else None
         self._categories = spec.categories if spec is not None else None
         kind = baseline.kind if baseline is not None else spec.kind if spec is not None else None
@@ -50,22 +76,47 @@ class ColumnMonitor:
         self._waiting = 0
         """Rows without any value, seen before one told of what kind the column is."""
         self._verdicts: dict[str, VerdictView] = {}
-        self._incidents: dict[str, Incident] = {}
-        """By window."""
+        """By window: what is shown."""
+        self._incident: Incident | None = None
+        self._ended: Incident | None = None
+        """The last one that is over: the verdict on its day is yet to come."""
+        self._incidents = incidents if incidents is not None else Incidents()
+        self._kept_out = KeptOut()
+        self._unlike: deque[bool] = deque(maxlen=7)
+        """Of the last days that could be judged, which differed from the baseline alone."""
+        self._sum = accumulate.Sum()
+        """What its days add up to."""
+        self._others = others
+        known = baseline.embedding if baseline is not None else None
+        self.vectors = VectorWindow(known) if known is not None else None
+        """Of an embedding whose baseline has a frame."""
         self._baseline_view = _baseline_view(baseline)
+        self._baseline_points = _points(baseline.quantiles) if baseline is not None else None
+        self._deviation = standard_deviation(self._baseline_points) if self._baseline_points else 0.0
 
     def _make(self, kind: Kind) -> ColumnWindows:
         baseline = self._baseline
-        far = None
-        if baseline is not None and baseline.range is not None and baseline.range[0] < baseline.range[1]:
-            low, high = baseline.range
-            margin = FAR * (high - low)
-            if np.isfinite(low - margin) and np.isfinite(high + margin):
-                far = (low - margin, high + margin)
-        bins = baseline.bins if baseline is not None else None
-        if bins is None and self._categories is not None and kind in ("categorical", "boolean"):
-            bins = CategoryBins(self._categories)
-        return ColumnWindows(Layout(kind, bins, self._range, far))
+        if baseline is not None:
+            layout = Layout(kind, baseline.bins, self._range, baseline.far, baseline.grid_step)
+            return ColumnWindows(layout, self._calendar)
+        # Bins that are the same on every pod: their counts add up over a fleet before it has a baseline.
+        bins: Bins | None = None
+        if kind in ("categorical", "boolean"):
+            flags = ("false", "true") if kind == "boolean" and self._learners is not None else None
+            categories = self._categories or flags
+            bins = CategoryBins(categories) if categories is not None else None
+        elif self._learners is not None:
+            bins = live_bins()
+        heard = None
+        if self._learners is not None:
+            heard = self._learners.listener(self.model, self.role, self.name, kind)
+        return ColumnWindows(Layout(kind, bins, self._range), self._calendar, heard)
+
+    def seed(self, now: float) -> None:
+        """Let the history begin with the baseline's last days, where they are of the last eight."""
+        windows, baseline = self._windows, self._baseline
+        if windows is not None and baseline is not None and baseline.recent is not None:
+            windows.seed(windows.calendar.from_wall(baseline.recent), now)
 
     def add(self, time: float, values: Values) -> None:
         """Add *values*, all seen at *time* (Unix seconds)."""
@@ -79,6 +130,31 @@ class ColumnMonitor:
             windows.add(time, [None] * self._waiting)
         windows.add(time, values)
 
+    def hours_of(self, start: float, end: float) -> HourTable | None:
+        """What the hours of [start, end) held; None while nothing has told of what kind the column is."""
+        windows = self._windows
+        if windows is None:
+            return None
+        hours = windows.calendar.hour(end) - windows.calendar.hour(start)
+        return windows.history(hours, before=end)
+
+    def settle(self) -> None:
+        """Read what waits."""
+        if self._windows is not None:
+            self._windows.settle()
+
+    def like_baseline(self, first: int, end: float) -> bool | None:
+        """Whether the 24 hours from *first* on, over before *end*, are like the baseline; None: unknown."""
+        windows, baseline = self._windows, self._baseline
+        if windows is None or baseline is None:
+            return None
+        return matches(baseline, windows.history(before=end), first)
+
+    @property
+    def layout(self) -> Layout | None:
+        """How it is read; None while nothing has told of what kind it is."""
+        return self._windows.layout if self._windows is not None else None
+
     @property
     def late(self) -> int:
         """Rows that came too late for any window."""
@@ -86,34 +162,156 @@ class ColumnMonitor:
 
     # Verdicts
 
-    def judge(self, window: str, start: float, end: float, alpha: float) -> None:
-        """Give the verdict on [start, end), which is complete."""
+    def judge(self, window: str, start: float, end: float, alpha: float) -> VerdictView:
+        """Give the verdict on [start, end), which is complete, and return it.
+
+        What is shown is another where an incident is open that this window alone does not end.
+        """
         windows, baseline = self._windows, self._baseline
         if windows is None or baseline is None:
             rows = windows.tumbling(start, end).rows if windows is not None else 0
-            self._verdicts[window] = _learning(window, start, end, rows)
-            return
-        state = windows.tumbling(start, end)
-        counts = state.bin_counts
-        assert counts is not None  # a baseline always brings bins
-        judgement = judge(baseline, counts, window, alpha, missing=state.missing, unseen=state.tally.unseen)
-        incident = self._incidents.get(window)
+            verdict = self._verdicts[window] = _learning(window, start, end, rows)
+            return verdict
+        calendar = windows.calendar
+        first, stop = calendar.hour(start), calendar.hour(end)
+        history = windows.history(before=end)
+        self._adopt(start)
+        judgement = judge(
+            baseline,
+            history,
+            window,
+            first,
+            stop,
+            kept_out=self._kept_out.mask(history.hours, self._incident, calendar),
+            alpha=alpha,
+            whole=calendar.whole(start, end),
+        )
+        if window == "1h" and not calendar.whole(start, end):
+            judgement = Judgement("insufficient", judgement.rows, reasons=("not all of it was recorded",))
+        if window == "1d" and judgement.against_baseline is not None:
+            self._unlike.append(judgement.against_baseline > 1)
+        usual = self._usual_evidence(baseline) if window == "1d" and self._incident is None else None
+        if usual is not None and judgement.evidence is not None and judgement.state in ("ok", "ticket"):
+            self._sum = accumulate.add(self._sum, judgement.evidence, usual)
         if judgement.state == "drifted":
-            if incident is None:
-                since = self._onset(windows, baseline, start, end)
-                incident = self._incidents[window] = Incident(since)
+            verdict = self._drifted(windows, baseline, window, start, end, judgement)
+        else:
+            verdict = self._quiet(windows, baseline, window, start, end, judgement)
+        if self._incident is None or self._incident.fired(window) is False or verdict.fault:
+            self._verdicts[window] = verdict
+        return verdict
+
+    def _drifted(
+        self,
+        windows: ColumnWindows,
+        baseline: BaselineColumn,
+        window: str,
+        start: float,
+        end: float,
+        judgement: Judgement,
+    ) -> VerdictView:
+        incident = self._incident
+        if incident is None and self._ended is not None and self._ended.near(start):
+            incident = self._incident = self._ended
+        if incident is None:
+            since = self._onset(windows, baseline, start, end)
+            incident = self._incident = Incident(self._join(start, end), start, since)
+            if window == "1h":
                 state = windows.tumbling(max(since, start), end)
-            incident.add(state)
-            sentence = self._describe(incident, judgement, baseline)
-            self._verdicts[window] = _view(window, start, end, judgement, incident.start, sentence)
-            return
-        if incident is not None:
-            if judgement.state != "insufficient":
-                incident.quiet += 1
-            if incident.quiet < QUIET_WINDOWS[window]:
-                return  # it is open until enough windows with enough rows say otherwise
-            del self._incidents[window]
-        self._verdicts[window] = _view(window, start, end, judgement, None, judgement.reason)
+            else:
+                state = windows.picture(start, end)
+        else:
+            self._join(start, end, incident.id)
+            state = windows.picture(start, end)
+        incident.add(window, start, end, state)
+        seen = incident.picture(window, windows.layout.kind, baseline.bins)
+        onset = incident.onset
+        named = incident.named(
+            seen, lambda rows: self._name(windows, baseline, (onset, end), rows, judgement)
+        )
+        pages = incident.pages(start)
+        return _view(window, start, end, judgement, incident, named, "drifted" if pages else "ticket")
+
+    def _join(self, start: float, end: float, id: str = "") -> str:
+        return self._incidents.join((self.role, self.name), start, end, id)
+
+    def _quiet(
+        self,
+        windows: ColumnWindows,
+        baseline: BaselineColumn,
+        window: str,
+        start: float,
+        end: float,
+        judgement: Judgement,
+    ) -> VerdictView:
+        """A window that does not page."""
+        incident = self._incident
+        if incident is not None and judgement.state in ("ok", "ticket"):
+            incident.calm(window)
+            if incident.over:
+                self._end(windows.calendar)
+                incident = None
+        lasting = bool(self._unlike) and self._unlike[-1] and sum(self._unlike) >= LASTING_DAYS
+        if window == "1d" and judgement.state == "ok" and lasting:
+            return self._lasting(windows, baseline, start, end, judgement, incident)
+        if window == "1d" and judgement.state == "ok" and incident is None:
+            usual = self._usual_evidence(baseline)
+            if usual is not None and accumulate.lasting(self._sum, usual):
+                return self._small_shift(windows, baseline, start, end, judgement)
+        named = None
+        if judgement.state == "ticket":
+            state = windows.picture(start, end)
+            seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+            named = self._name(windows, baseline, (start, end), seen, judgement)
+        return _view(window, start, end, judgement, incident, named, judgement.state)
+
+    def _lasting(
+        self,
+        windows: ColumnWindows,
+        baseline: BaselineColumn,
+        start: float,
+        end: float,
+        judgement: Judgement,
+        incident: Incident | None,
+    ) -> VerdictView:
+        """A day like the days before it, which are not like the baseline: work for the day, no page."""
+        state = windows.picture(start, end)
+        seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+        named = name_fault(baseline_picture(baseline), seen, role=self.role, others=self._others())
+        days = f"{sum(self._unlike)} of the last {len(self._unlike)} days unlike the baseline"
+        told = Named(named.fault, f"{days}: {named.sentence}", named.factor)
+        return _view("1d", start, end, judgement, incident, told, "ticket")
+
+    @staticmethod
+    def _usual_evidence(baseline: BaselineColumn) -> Evidence | None:
+        calibration = baseline.calibration
+        days = calibration.windows.get("1d") if calibration is not None else None
+        return days.evidence if days is not None else None
+
+    def _small_shift(
+        self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float, judgement: Judgement
+    ) -> VerdictView:
+        """A day of several that are each a little unusual: work for the day, no page."""
+        since = end - min(self._sum.days, 7) * DAY_SECONDS
+        state = windows.picture(since, end)
+        seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+        named = self._name(windows, baseline, (since, end), seen, judgement)
+        told = Named(named.fault, f"{accumulate.sentence(self._sum)}: {named.sentence}", named.factor)
+        judgement = replace(judgement, detectors=(accumulate.SMALL_SHIFT,))
+        return _view("1d", start, end, judgement, None, told, "ticket")
+
+    def _adopt(self, start: float) -> None:
+        """After a week an incident is what is normal."""
+        if self._incident is not None and self._incident.adopted(start):
+            self._incident = None
+            self._incidents.leave((self.role, self.name))
+
+    def _end(self, calendar: Calendar) -> None:
+        incident = self._incident
+        assert incident is not None
+        self._kept_out.add(calendar.hour(incident.onset), calendar.hour(incident.end))
+        self._ended, self._incident = incident, None
+        self._incidents.leave((self.role, self.name))
 
     def _onset(self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float) -> float:
         """When the change most likely happened, looking back over one more window than the one judged."""
@@ -122,17 +320,102 @@ class ColumnMonitor:
         times = np.array([first + SLOT_SECONDS * slot for slot in range(len(series))])
         return onset(series, baseline.counts, times)
 
-    def _describe(self, incident: Incident, judgement: Judgement, baseline: BaselineColumn) -> str:
-        # A day's sketches are not held; those of the hours in which the same incident was open are.
-        hourly = self._incidents.get("1h")
-        quantiles = incident.quantiles or (hourly.quantiles if hourly is not None else None)
-        return describe(
-            baseline,
-            quantiles,
-            incident.counts,
-            detector=judgement.detector,
-            missing=incident.missing,
-            unseen=incident.unseen,
+    def _name(
+        self,
+        windows: ColumnWindows,
+        baseline: BaselineColumn,
+        span: tuple[float, float],
+        seen: Picture,
+        judgement: Judgement,
+    ) -> Named:
+        """What happened in *span*, against the seven days before, where they are held."""
+        calendar = windows.calendar
+        stop = calendar.day_bounds(calendar.day(calendar.hour(span[0])))[0]
+        start = calendar.day_bounds(calendar.day(calendar.hour(stop - WEEK_SECONDS + 1)))[0]
+        before = windows.picture(start, stop)
+        reference = picture(windows.layout.kind, baseline.bins, before.tally, before.sketches)
+        if before.sketches is None or reference.valid < WINDOW_ROWS:
+            reference = baseline_picture(baseline)
+        elif span[1] - span[0] < DAY_SECONDS:
+            reference = self._same_hours(windows, span, stop, reference)
+        return name_fault(
+            reference, seen, detectors=judgement.detectors, role=self.role, others=self._others()
+        )
+
+    def _same_hours(
+        self, windows: ColumnWindows, span: tuple[float, float], stop: float, reference: Picture
+    ) -> Picture:
+        """*reference* with the bins of the same hours of its days: a night is not to be named by the noon."""
+        calendar = windows.calendar
+        wanted = {hour % 24 for hour in range(calendar.hour(span[0]), calendar.hour(span[1] - 1) + 1)}
+        past = windows.history(before=stop)
+        alike = np.isin(past.hours % 24, list(wanted))
+        out = self._kept_out.mask(past.hours, None, calendar)
+        counts = past.bins[alike if out is None else alike & ~out].sum(axis=0)
+        return replace(reference, counts=counts) if counts.sum() >= WINDOW_ROWS else reference
+
+    # Checkpoints
+
+    def state(self) -> ColumnState:
+        """Everything, for a checkpoint."""
+        windows = self._windows
+        return ColumnState(
+            key=(self.model, self.version, self.role, self.name),
+            kind=windows.layout.kind if windows is not None else "",
+            waiting=self._waiting,
+            windows=windows.state() if windows is not None else None,
+            verdicts={window: opaque(verdict) for window, verdict in self._verdicts.items()},
+            incidents=self._incident_states(),
+        )
+
+    def _incident_states(self) -> dict[str, msgspec.Raw]:
+        states = {
+            "kept out": opaque(self._kept_out.spans),
+            "unlike": opaque(list(self._unlike)),
+            "sum": opaque(self._sum.state()),
+        }
+        if self._incident is not None:
+            states["open"] = opaque(self._incident.state())
+        return states
+
+    def _restore_incidents(self, states: Mapping[str, msgspec.Raw]) -> None:
+        for first, stop in transparent(states["kept out"], list[tuple[int, int]]) if states else ():
+            self._kept_out.add(first, stop)
+        self._unlike.extend(transparent(states["unlike"], list[bool]) if states else ())
+        if "sum" in states:
+            self._sum = accumulate.Sum.restored(transparent(states["sum"], list[float]))
+        if "open" in states:
+            incident = self._incident = Incident.restored(transparent(states["open"], IncidentState))
+            self._incidents.join((self.role, self.name), incident.start, incident.end, incident.id)
+
+    def restore(self, state: ColumnState) -> None:
+        """Go on where *state* was taken; this column has seen nothing yet.
+
+        Raises ValueError when that was read in another way, or is damaged; this one is then not to be used.
+        """
+        self._waiting = state.waiting
+        if state.windows is not None:
+            if self._windows is None:
+                self._windows = self._make(known_kind(state.kind))
+            self._windows.restore(state.windows)
+        for window, verdict in state.verdicts.items():
+            self._verdicts[window] = transparent(verdict, VerdictView)
+        self._restore_incidents(state.incidents)
+
+    def not_below(self, shown: ShownColumn) -> None:
+        """Raise the counters to what had been *shown* of them."""
+        windows = self._windows
+        if windows is None:
+            return
+        bins = windows.layout.bins
+        if (shown.kind, shown.bins) == (windows.layout.kind, bins.id if bins is not None else ""):
+            windows.not_below(shown.tally_counts(), shown.scaled_sum, shown.scaled_square)
+
+    def seen_since(self, time: float) -> bool:
+        """Whether any row came in or after the hour of *time*, as far as hours are held."""
+        newest = self._windows.hours.newest if self._windows is not None else None
+        return (
+            newest is not None and self._windows is not None and newest >= self._windows.calendar.hour(time)
         )
 
     # Views
@@ -164,6 +447,7 @@ class ColumnMonitor:
             infinite=total.infinite,
             scaled_sum=total.scaled_sum if scaled else None,
             scaled_square=total.scaled_square if scaled else None,
+            grid=total.grid if windows.layout.grid is not None else None,
             baseline=self._baseline_view,
             windows=(self._window_view(windows, now),),
             verdicts=tuple(self._verdict_view(window, baseline) for window in WINDOWS),
@@ -172,10 +456,15 @@ class ColumnMonitor:
     def _window_view(self, windows: ColumnWindows, now: float) -> WindowView:
         state = windows.window(now)
         counts = state.bin_counts
-        distance = divergence = None
+        distance = divergence = kolmogorov_smirnov = wasserstein = None
         if self._baseline is not None and counts is not None and counts.sum() >= WINDOW_ROWS:
             distance = psi(self._baseline.counts, counts)
             divergence = jensen_shannon_distance(self._baseline.counts, counts)
+            expected, observed = self._baseline_points, _points(state.quantiles)
+            if expected is not None and observed is not None:
+                kolmogorov_smirnov, wasserstein = both_distances(expected, observed, self._deviation)
+                wasserstein = _finite(wasserstein)
+        moved = self.vectors.drift(now) if self.vectors is not None else None
         return WindowView(
             window="1h",
             rows=state.rows,
@@ -186,14 +475,22 @@ class ColumnMonitor:
             mean=state.mean,
             distinct=_distinct(state.sketches),
             quantiles=_quantile_values(state.quantiles),
+            kolmogorov_smirnov=kolmogorov_smirnov,
+            wasserstein=wasserstein,
+            rank_error=state.quantiles.error() if state.quantiles is not None else 0.0,
+            mmd=moved.mmd_squared if moved is not None else None,
+            mmd_chance=moved.chance if moved is not None else 0.0,
         )
 
     def _verdict_view(self, window: str, baseline: BaselineColumn | None) -> VerdictView:
         verdict = self._verdicts.get(window)
+        if baseline is None:
+            verdict = verdict if verdict is not None else _learning(window, 0.0, 0.0, 0)
+            return (
+                replace(verdict, sentence=self._learners.sentence(self.model)) if self._learners else verdict
+            )
         if verdict is not None:
             return verdict
-        if baseline is None:
-            return _learning(window, 0.0, 0.0, 0)
         return VerdictView(
             window, "insufficient", 0.0, 0.0, 0, None, None, None, None, "no window is complete yet"
         )
@@ -206,19 +503,30 @@ def _learning(window: str, start: float, end: float, rows: int) -> VerdictView:
 
 
 def _view(
-    window: str, start: float, end: float, judgement: Judgement, incident: float | None, sentence: str
+    window: str,
+    start: float,
+    end: float,
+    judgement: Judgement,
+    incident: Incident | None,
+    named: Named | None,
+    state: State,
 ) -> VerdictView:
     return VerdictView(
         window=window,
-        state=judgement.state,
+        state=state,
         start=start,
         end=end,
         rows=judgement.rows,
         psi=judgement.psi,
         score=judgement.score,
         critical_psi=judgement.critical_psi,
-        incident_start=incident,
-        sentence=sentence,
+        incident_start=incident.onset if incident is not None else None,
+        sentence=named.sentence if named is not None else judgement.reason,
+        detectors=judgement.detectors,
+        fault=named.fault if named is not None else "",
+        compared_with=judgement.compared_with,
+        incident=incident.id if incident is not None else "",
+        moved=judgement.moved,
     )
 
 
@@ -230,6 +538,8 @@ def _baseline_view(baseline: BaselineColumn | None) -> BaselineView | None:
         rows=baseline.rows,
         missing=baseline.missing,
         quantiles=_quantile_values(baseline.quantiles),
+        points=_points(baseline.quantiles),
+        blind_below=dict(baseline.blind_below),
     )
 
 
@@ -237,6 +547,15 @@ def _quantile_values(quantiles: Quantiles | None) -> Mapping[float, float]:
     if quantiles is None or not quantiles.count:
         return {}
     return dict(zip(RANKS, quantiles.quantile(np.array(RANKS)).tolist(), strict=True))
+
+
+def _points(quantiles: Quantiles | None) -> Points | None:
+    return Points(*quantiles.points()) if quantiles is not None and quantiles.count else None
+
+
+def _finite(number: float) -> float | None:
+    # A constant baseline has no standard deviation to measure by.
+    return number if math.isfinite(number) else None
 
 
 def _distinct(sketches: Sketches | None) -> float | None:

@@ -103,6 +103,7 @@ def _template() -> Template:
     environment.filters.update(
         count=words.count,
         share=words.share,
+        strength=words.strength,
         figure=words.figure,
         seconds=words.seconds,
         ratio=words.ratio,

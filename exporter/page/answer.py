@@ -31,6 +31,12 @@ def answer(view: View, models: Sequence[Model], by_state: Mapping[State, int], z
         rest = list(_unjudged(by_state))
         detail = f"{judged} of {total} columns judged; {listing(rest)}" if rest else ""
         return Answer("ok", "Nothing has drifted", detail)
+    if total and by_state["learning"] == total and view.learning:
+        furthest = max(view.learning, key=lambda one: one.rows)
+        others = len(view.learning) - 1
+        more = f"; and {others} more {'model' if others == 1 else 'models'}" if others else ""
+        name = f"{furthest.model}: " if more else ""
+        return Answer("early", "Nothing to compare with yet", f"{name}{furthest.sentence}{more}")
     if total and by_state["learning"] == total:
         none = "the one column has no" if total == 1 else f"none of the {total} columns has a"
         return Answer(
@@ -86,6 +92,13 @@ def notices(view: View, law: Sequence[Coverage]) -> Iterable[str]:
         yield "The model server does not accept connections."
     if not about.recorder_up:
         yield "The recorder is down: nothing is being recorded."
+    for match in view.matches:
+        # A column that only the traffic has makes no other verdict doubtful: it stands with its model.
+        found = [sentence for reason, sentence in match.sentences if reason != "extra"]
+        if found:
+            more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+            name = f"{match.model} {match.version}"
+            yield f"The traffic of {name} does not match its baseline: {'; '.join(found[:NAMED])}{more}."
     if about.lag_seconds > LAG_SECONDS:
         yield f"The recorder is {about.lag_seconds:.0f} s behind: what follows is of the past."
     if restarts := sum(about.recorder_restarts.values()):

@@ -67,9 +67,14 @@ def describe(column: Column) -> str:
     """What the chart shows, in words, for who can not see it."""
     bins = visible(column.bins)
     last = spell(column.window)
-    about = f"{column.column}: shares of {len(bins)} bins in the baseline and in the {last}"
+    known = any(b.baseline is not None for b in bins)
+    where = f"in the baseline and in the {last}" if known else f"in the {last}"
+    about = f"{column.column}: shares of {len(bins)} bins {where}"
     if not column.rows:
         return f"{about}. No rows in the {last}."
+    if not known:
+        most = sorted(bins, key=lambda b: -(b.window or 0.0))
+        return f"{about}. Most: {'; '.join(f'{plain(b.label)}: {share(b.window)}' for b in most[:3])}."
     moved = sorted(bins, key=lambda b: -abs((b.window or 0.0) - (b.baseline or 0.0)))
     changes = "; ".join(f"{plain(b.label)}: {share(b.baseline)} to {share(b.window)}" for b in moved[:3])
     return f"{about}. Largest changes: {changes}."

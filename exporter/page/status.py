@@ -45,6 +45,17 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Distance:
+    """One statistic of the sliding window against the baseline, and its mean where nothing has changed."""
+
+    name: str
+    """Of `exporter.statistics.STATISTICS`, or ``embedding_mmd``."""
+    title: str
+    value: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
 class QuantilePair:
     """The value at one rank, in the baseline and in the window."""
 
@@ -74,6 +85,12 @@ class VerdictLine:
     critical_psi: float | None
     incident_start: float | None
     sentence: str
+    fault: str = ""
+    detectors: tuple[str, ...] = ()
+    compared_with: str = ""
+    incident: str = ""
+    moved: tuple[tuple[str, float, float], ...] = ()
+    """Bins that moved most: label, share expected, share seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +116,16 @@ class Column:
     jensen_shannon: float | None
     rows: int
     missing_share: float | None
+    missing_between: tuple[float, float] | None
+    """95 % interval of the missing share."""
+    distances: tuple[Distance, ...]
+    """Empty while there are too few rows to say anything, or no baseline."""
     baseline_rows: int
     bins: tuple[Bin, ...]
     quantiles: tuple[QuantilePair, ...]
     verdicts: tuple[VerdictLine, ...]
+    blind_below: tuple[tuple[str, float | None], ...] = ()
+    """Faults with the smallest strength that would be found; None where none is."""
 
     @property
     def moved(self) -> tuple[int, float, float, str]:
@@ -181,6 +204,32 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceLine:
+    """The rows of one slice value."""
+
+    slice: str
+    value: str
+    rows: int
+    missing_share: float | None
+    state: State
+    """The worst of its windows, to which what follows belongs."""
+    window: str
+    score: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionLine:
+    """This version beside the busiest other one, in one window."""
+
+    other: str
+    window: str
+    start: float
+    cause: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model version and its columns, those that moved most first."""
 
@@ -188,8 +237,14 @@ class Model:
     version: str
     rows: int
     baseline: Baseline | None
+    learning: str
+    """How far it has learnt; empty where there is a baseline."""
+    mismatches: tuple[str, ...]
+    """In what the traffic does not match the baseline, a sentence each."""
     predictions: tuple[Column, ...]
     features: tuple[Column, ...]
+    slices: tuple[SliceLine, ...]
+    versions: tuple[VersionLine, ...]
 
     @property
     def groups(self) -> list[tuple[str, tuple[Column, ...]]]:

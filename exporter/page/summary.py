@@ -11,21 +11,29 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 
+import numpy as np
+
 from exporter.page.answer import answer, notices
+from exporter.page.beside import slice_lines, version_lines
 from exporter.page.status import (
     RANK,
     Baseline,
     Bin,
     Column,
     Coverage,
+    Distance,
     Model,
     QuantilePair,
     Status,
     Traffic,
     VerdictLine,
 )
+from exporter.statistics import BY_NAME, STATISTICS, Points, rate_interval
 from exporter.traffic import DURATION_BUCKETS
 from exporter.views import ColumnView, LawView, ModelView, State, View, WindowView
+
+#: At the edges alone it says less than from the values, which follow.
+_SHOWN = [s for s in STATISTICS if s.of == "counts" and s.name != "binned_kolmogorov_smirnov_distance"]
 
 
 def summarise(view: View, zone: tzinfo) -> Status:
@@ -61,6 +69,8 @@ def _column(view: ColumnView) -> Column:
         VerdictLine(
             window=v.window, state=v.state, start=v.start, end=v.end, rows=v.rows, score=v.score, psi=v.psi,
             critical_psi=v.critical_psi, incident_start=v.incident_start, sentence=v.sentence,
+            fault=v.fault, detectors=v.detectors, compared_with=v.compared_with, incident=v.incident,
+            moved=v.moved,
         )
         for v in view.verdicts
     )  # fmt: skip
@@ -85,11 +95,37 @@ def _column(view: ColumnView) -> Column:
         jensen_shannon=window.jensen_shannon if window else None,
         rows=window.rows if window else 0,
         missing_share=window.missing / window.rows if window and window.rows else None,
+        missing_between=rate_interval(window.missing, window.rows) if window and window.rows else None,
+        distances=tuple(_distances(view, window)) if window else (),
         baseline_rows=view.baseline.rows if view.baseline else 0,
         bins=_bins(view, window),
         quantiles=_quantiles(view, window),
         verdicts=verdicts,
+        blind_below=tuple(view.baseline.blind_below.items()) if view.baseline else (),
     )
+
+
+def _distances(view: ColumnView, window: WindowView) -> Iterable[Distance]:
+    """Each statistic of the window that it has, with what chance alone gives of it."""
+    baseline = view.baseline
+    if baseline is None or window.psi is None or window.bin_counts is None:
+        return
+    valid = max(baseline.rows - baseline.missing, 1)
+    expected = np.array(baseline.bin_ratios) * valid
+    rows = float(window.bin_counts.sum())
+    for statistic in _SHOWN:
+        if view.kind in statistic.kinds:
+            value = statistic.function(expected, window.bin_counts)
+            yield Distance(statistic.name, statistic.title, value, statistic.chance(expected, rows))
+    for name, found in (
+        ("kolmogorov_smirnov_distance", window.kolmogorov_smirnov),
+        ("normed_wasserstein_distance", window.wasserstein),
+    ):
+        if found is not None and baseline.points is not None:
+            chance = BY_NAME[name].chance(Points(*baseline.points), rows, valid, window.rank_error)
+            yield Distance(name, BY_NAME[name].title, found, chance)
+    if window.mmd is not None:
+        yield Distance("embedding_mmd", "Squared MMD of vectors", window.mmd, window.mmd_chance)
 
 
 def _bins(view: ColumnView, window: WindowView | None) -> tuple[Bin, ...]:
@@ -121,6 +157,11 @@ def _models(view: View, columns: Iterable[Column]) -> tuple[Model, ...]:
         entry.model: Baseline(entry.sha256, entry.created, entry.rows, entry.calibration)
         for entry in view.baselines
     }
+    learning = {entry.model: entry.sentence for entry in view.learning}
+    mismatches = {
+        (entry.model, entry.version): tuple(sentence for _, sentence in entry.sentences)
+        for entry in view.matches
+    }
     groups: dict[tuple[str, str], list[Column]] = {key: [] for key in recorded}
     for column_view, column in zip(view.columns, columns, strict=True):
         groups.setdefault((column_view.model, column_view.version), []).append(column)
@@ -133,8 +174,12 @@ def _models(view: View, columns: Iterable[Column]) -> tuple[Model, ...]:
                 version=version,
                 rows=recorded.get((name, version), 0),
                 baseline=baselines.get(name),
+                learning=learning.get(name, ""),
+                mismatches=mismatches.get((name, version), ()),
                 predictions=tuple(column for column in members if column.role == "prediction"),
                 features=tuple(column for column in members if column.role == "feature"),
+                slices=slice_lines(view, name, version),
+                versions=version_lines(view, name, version),
             )
         )
 

@@ -43,6 +43,19 @@ def share(value: float | None) -> str:
     return f"{math.floor(percent * 10) / 10:.1f} %"
 
 
+def strength(value: float | None, fault: str) -> str:
+    """The strength of a fault, in its unit.
+
+    >>> strength(0.5, "shift"), strength(1.25, "scale"), strength(0.02, "null_surge"), strength(None, "flood")
+    ('0.5 σ', '× 1.25', '2.0 %', 'never found')
+    """
+    if value is None:
+        return "never found"
+    if fault == "shift":
+        return f"{value:g} σ"
+    return f"× {value:g}" if fault == "scale" else share(value)
+
+
 def figure(value: float | None) -> str:
     """A number in three significant digits, never in exponents where digits will do.
 

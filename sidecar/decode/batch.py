@@ -9,7 +9,7 @@ exchange may overshoot by its own size); what is remembered between batches is b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -56,6 +56,8 @@ class _Group:
     time: float
     fields: tuple[Field, ...]
     parts: list[list[Any]]
+    slice_fields: tuple[Field, ...]
+    slice_parts: list[list[Any]]
     rows: int = 0
     exchanges: int = 0
 
@@ -70,6 +72,9 @@ class _Part:
     rows: int
     bytes: int
     key: tuple[object, ...]
+    slice_indexes: tuple[int, ...] = ()
+    """Of predictions: the inputs that hold the slices of the same rows."""
+    slice_fields: tuple[Field, ...] = ()
     group: _Group | None = None
 
 
@@ -146,6 +151,8 @@ class Batcher:
             self._append(part, inputs, decoded, slot, time)
         for part in plan.outputs:
             self._append(part, outputs, decoded, slot, time)
+            if part.slice_indexes:
+                self._append_slices(part, inputs)
         return self.pending_rows >= self._rows_due or self.pending_bytes >= self._bytes_due
 
     def flush(self) -> list[Rows]:
@@ -155,8 +162,11 @@ class Batcher:
             columns: dict[str, Values] = {}
             for field, parts in zip(group.fields, group.parts, strict=True):
                 columns.update(values_of(field, parts, group.rows))
+            slices: dict[str, Values] = {}
+            for field, parts in zip(group.slice_fields, group.slice_parts, strict=True):
+                slices.update(values_of(field, parts, group.rows))
             group.slot = -1  # plans that still point here see that it is over
-            group.parts = []
+            group.parts, group.slice_parts = [], []
             batches.append(
                 Rows(
                     group.model,
@@ -166,6 +176,7 @@ class Batcher:
                     group.rows,
                     columns,
                     group.exchanges,
+                    slices,
                 )
             )
         self._groups.clear()
@@ -187,6 +198,17 @@ class Batcher:
             else:
                 parts += tensors[index].data
 
+    def _append_slices(self, part: _Part, inputs: list[Tensor]) -> None:
+        """The slices of the rows that were just appended."""
+        assert part.group is not None
+        for field, parts, index in zip(
+            part.slice_fields, part.group.slice_parts, part.slice_indexes, strict=True
+        ):
+            if field.raw:
+                parts.append(inputs[index].data)
+            else:
+                parts += inputs[index].data
+
     def _group(self, part: _Part, decoded: Decoded, slot: int, time: float) -> _Group:
         key = (slot, *part.key)
         group = self._groups.get(key)
@@ -199,6 +221,8 @@ class Batcher:
                 time,
                 part.fields,
                 [[] for _ in part.fields],
+                part.slice_fields,
+                [[] for _ in part.slice_fields],
             )
         return group
 
@@ -215,8 +239,38 @@ class Batcher:
             followed = self._followed[key] = dict.fromkeys(self._promised(key[0]))
         return _Plan(
             self._parts(key, "feature", decoded.inputs, followed),
-            self._parts(key, "prediction", decoded.outputs, followed),
+            [
+                self._sliced(key[0], part, decoded.inputs)
+                for part in self._parts(key, "prediction", decoded.outputs, followed)
+            ],
         )
+
+    def _sliced(self, model: str, part: _Part, inputs: list[Tensor]) -> _Part:
+        """*part* of the predictions with the slices of its rows, as far as *inputs* hold them.
+
+        Only where requests and answers have the same number of rows is it known which belong together.
+        """
+        spec = self._configuration.model(model)
+        if spec is None or not spec.slices:
+            return part
+        naming = self._naming(model, "feature")
+        wanted = set(spec.slices)
+        found: list[tuple[int, Field]] = []
+        size = part.bytes
+        for index, tensor in enumerate(inputs[:_MOST_TENSORS]):
+            if tensor.rows != part.rows:
+                continue
+            whole = naming.field(tensor)
+            columns = tuple(column for column in whole.columns if column.name in wanted)
+            if columns and not whole.embedding:
+                wanted -= {column.name for column in columns}
+                found.append((index, replace(whole, columns=columns)))
+                size += len(tensor.data) * (1 if whole.raw else _VALUE_BYTES)
+        fields = tuple(field for _, field in found)
+        indexes = tuple(index for index, _ in found)
+        names = tuple(inputs[index].name for index in indexes)
+        key = (*part.key, names, fields)
+        return replace(part, bytes=size, key=key, slice_indexes=indexes, slice_fields=fields)
 
     def _refuse_model(self, key: tuple[str, str]) -> None:
         remembered = (key[0][:LONGEST_NAME], key[1][:LONGEST_NAME])

@@ -15,15 +15,28 @@ from tests.page import example_view
 
 
 def view() -> View:
-    """Three columns of the example (drifted, categorical, insufficient), and one that nothing is known of yet."""
+    """Three columns of the example (drifted, categorical, insufficient), one that nothing is known of yet, and
+
+    one slice beside the rest, and a version beside another.
+    """
     example = example_view.view()
     kept = {column.column: column for column in example.columns}
+    # None of them is an embedding, so what such a one has beside stands at the first.
+    measured = replace(kept["distance"].windows[0], mmd=0.0171, mmd_chance=0.0024)
+    distance = replace(kept["distance"], windows=(measured,))
     unknown = replace(
         kept["air_time"], column="gust", bins="", bin_labels=(), bin_counts=None, scaled_sum=None,
         scaled_square=None, baseline=None, verdicts=(),
         windows=(replace(kept["visib"].windows[0], rows=0, bin_counts=None, mean=None, distinct=None, quantiles={}),),
     )  # fmt: skip
-    return replace(example, columns=(kept["distance"], kept["carrier"], kept["visib"], unknown))
+    return replace(
+        example,
+        columns=(distance, kept["carrier"], kept["visib"], unknown),
+        slices=example_view.slices(),
+        versions=example_view.versions(),
+        learning=(example_view.learning(),),
+        matches=(example_view.match(),),
+    )
 
 
 def scraped() -> bytes:

@@ -29,12 +29,13 @@ PROMISED = {
     "exchanges_sampled_out_total", "exchanges_dropped_total", "exchanges_undecodable_total",
     "exchanges_unobservable_total", "exchanges_ignored_total", "exchanges_unsettled", "rows_recorded_total",
     "column_bin_observations_total", "column_missing_total", "column_type_mismatch_total",
-    "column_out_of_range_total", "column_far_total", "column_unseen_category_total",
+    "column_out_of_range_total", "column_far_total", "column_grid_total", "column_unseen_category_total",
     "column_scaled_sum_total", "column_scaled_square_total", "column_psi",
-    "column_jensen_shannon_distance", "column_window_rows", "column_value", "column_mean",
+    "column_jensen_shannon_distance", "column_kolmogorov_smirnov_distance", "column_wasserstein_distance",
+    "column_window_rows", "column_value", "column_mean",
     "column_distinct_values", "column_baseline_bin_ratio", "column_baseline_rows", "baseline_info",
     "baseline_created_timestamp_seconds", "column_drift_score", "column_drift_critical_psi", "column_verdict",
-    "column_incident_start_timestamp_seconds", "upstream_up", "recorder_up", "recorder_restarts_total", "tap_restarts_total", "upstream_connection_failures_total",
+    "column_incident_start_timestamp_seconds", "column_detector_fired", "column_fault_info", "column_detectable_strength", "upstream_up", "recorder_up", "recorder_restarts_total", "tap_restarts_total", "upstream_connection_failures_total",
     "recorder_queue_bytes", "recorder_lag_seconds", "series_dropped_total", "build_info", "config_info",
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exporter.baseline import Baseline, BaselineError
+from exporter.baseline.expected import alpha_of
 from exporter.configuration import ConfigurationError, parse
 from exporter.monitor import Monitor, load_baselines, mismatches
 from exporter.rows import Rows, Values
@@ -17,7 +18,7 @@ from exporter.views import ColumnView
 from tests.monitor.baselines import build_baseline
 
 HOUR = 3600.0
-START = 1_700_002_800.0  # a full hour
+START = 1_698_537_600.0  # 2023-10-29T00:00Z, where the baseline's four weeks end
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,9 @@ def test_a_clean_hour_is_ok_and_a_scaled_one_drifted_since_its_change(baseline: 
     assert verdict.incident_start == pytest.approx(START + HOUR, abs=300)
     assert verdict.score is not None
     assert verdict.score > 1
-    assert re.match(r"median 1\.[56]\d × that of the baseline", verdict.sentence)
+    assert re.match(r"all values × 1\.[56]\d", verdict.sentence)
+    assert (verdict.fault, verdict.incident) == ("scale", "2023-10-29T01:00:00Z")
+    assert {"shape"} <= set(verdict.detectors)
     other = column(watched, "carrier", START + 2 * HOUR + 61).verdicts[0]
     assert other.state == "ok"
 
@@ -104,7 +107,7 @@ def test_the_longer_an_incident_lasts_the_better_its_factor_is_known(baseline: P
         verdict = column(watched, "x", now).verdicts[0]
         sentences.append(verdict.sentence)
     assert verdict.incident_start == pytest.approx(START + HOUR, abs=300)
-    factor = re.match(r"(?:median|values) ([\d.]+) × th(?:at|ose) of the baseline", sentences[-1])
+    factor = re.match(r"all values × ([\d.]+)", sentences[-1])
     assert factor is not None, sentences
     assert float(factor[1]) == pytest.approx(1.609, abs=0.06)
 
@@ -191,10 +194,10 @@ def test_a_day_is_judged_at_midnight_of_the_configured_time_zone(baseline: Path)
     assert (verdict.window, verdict.end, verdict.rows) == ("1d", midnight, 240)
 
 
-def test_the_page_budget_is_shared_by_all_columns() -> None:
-    watched = monitor(None, "page_budget: 2")
-    assert watched._alpha(100) == pytest.approx(2 / (100 * 730.5))
-    assert watched._alpha(0) == pytest.approx(2 / 730.5)
+def test_the_page_budget_is_shared_by_columns_detectors_and_windows() -> None:
+    for window, a_month in (("1h", 730.5), ("1d", 30.4375)):
+        assert alpha_of(2.0, 100, window) == pytest.approx(1 / (100 * 8 * a_month))
+        assert alpha_of(2.0, 0, window) == pytest.approx(1 / (8 * a_month))
 
 
 def test_a_fault_of_ours_costs_one_column_and_is_counted(

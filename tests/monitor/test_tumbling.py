@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.tumbling import HOUR, WINDOWS, Schedule, containing
+from exporter.tumbling import HOUR, SET_BACK, WINDOWS, Schedule, containing
 
 ZONES = [
     "UTC",
@@ -37,13 +37,13 @@ def test_every_moment_is_in_one_window_and_the_next_begins_where_it_ends(
 @given(
     st.sampled_from(WINDOWS), YEARS, st.lists(st.floats(-5000, 90_000), max_size=40), st.sampled_from(ZONES)
 )
-def test_windows_are_told_once_each_in_order_whatever_the_clock_does(
+def test_windows_are_told_once_each_in_order_unless_the_clock_goes_back_by_more_than_an_hour(
     window: str, start: float, steps: list[float], zone: str
 ) -> None:
     schedule = Schedule(window, ZoneInfo(zone), 60.0, start)
     now, told = start, []
     for step in steps:
-        now += step
+        now = max(now + step, schedule.state() - SET_BACK)
         for begin, end in schedule.complete(now):
             assert end + 60.0 <= now
             told.append((begin, end))
@@ -56,6 +56,16 @@ def test_a_leap_of_years_tells_the_last_windows_only() -> None:
     now = 1_000_000 * HOUR
     assert schedule.complete(now) == [(now - (3 - k) * HOUR, now - (2 - k) * HOUR) for k in range(3)]
     assert schedule.complete(now + HOUR) == [(now, now + HOUR)]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_clock_that_was_a_year_ahead_and_is_put_right_silences_nothing(window: str) -> None:
+    day, now = 24 * HOUR, 500 * 24 * HOUR
+    schedule = Schedule(window, ZoneInfo("UTC"), 60.0, now)
+    schedule.complete(now + 365 * day)
+    assert schedule.complete(now + 0.25 * HOUR) == []
+    start, end = containing(window, now, ZoneInfo("UTC"))
+    assert schedule.complete(end + 60.0) == [(start, end)]
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2013-03-10", 23), ("2013-11-03", 25), ("2013-11-04", 24)])

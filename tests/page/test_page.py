@@ -286,3 +286,23 @@ def test_text_has_the_contrast_that_wcag_asks_for(palette: dict[str, str]) -> No
         for ground in grounds:
             light, dark = sorted((luminance(palette[word]), luminance(palette[ground])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (word, ground)
+
+
+def test_a_column_that_is_learnt_has_its_distribution_and_its_model_says_how_far_it_is() -> None:
+    example = example_view.view()
+    learnt = replace(
+        example.columns[0],
+        baseline=None,
+        windows=(replace(example.columns[0].windows[0], psi=None),),
+        verdicts=tuple(replace(one, state="learning", score=None) for one in example.columns[0].verdicts),
+    )
+    learning = replace(example_view.learning(), model=example_view.MODEL)
+    reader = read(replace(example, columns=(learnt,), baselines=(), learning=(learning,)))
+    text = " ".join(" ".join(reader.texts).split())
+    assert learning.sentence in text
+    assert "baseline of" not in text
+    (drawn,) = (tag["aria-label"] for tag in reader.classed("drawing"))
+    assert drawn is not None
+    assert drawn.startswith(
+        "distance: shares of 16 bins in the last hour. Most: [2475, 4983): 21 %; [1598, 2153)"
+    )

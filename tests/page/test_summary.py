@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.page.status import Status
 from exporter.page.summary import duration_quantile, summarise
+from exporter.statistics import rate_interval
 from exporter.traffic import DURATION_BUCKETS
 from exporter.views import ColumnView, State, View
 from tests.page import example_view
@@ -216,9 +218,73 @@ def test_what_makes_the_numbers_doubtful_is_said(sentence: str) -> None:
     assert status(changed).notices == (sentence,)
 
 
+def test_traffic_that_does_not_match_the_baseline_is_said_unless_it_has_columns_more() -> None:
+    example = replace(example_view.view(), matches=(example_view.match(),))
+    assert status(example).notices == ()
+    assert status(example).models[0].mismatches == (
+        "feature 'tail_number' is not in the baseline: it is learnt, not judged",
+    )
+    named = [("missing", f"feature 'c{n}' of the baseline does not come") for n in range(5)]
+    match = replace(example_view.match(), sentences=(*named, *example_view.match().sentences))
+    assert status(replace(example, matches=(match,))).notices == (
+        "The traffic of late_arrival 3 does not match its baseline: "
+        + "; ".join(sentence for _, sentence in named[:3])
+        + "; and 2 more.",
+    )
+
+
+def test_a_model_that_learns_says_how_far_it_is() -> None:
+    example = judged(("a", "learning", None), ("b", "learning", None))
+    learning = replace(example_view.learning(), model=example_view.MODEL)
+    found = status(replace(example, baselines=(), learning=(learning,)))
+    assert found.models[0].learning == learning.sentence
+    assert found.answer.sentence == f"Nothing to compare with yet: {learning.sentence}"
+    other = replace(learning, model="tip", rows=7)
+    assert status(replace(example, learning=(other, learning))).answer.detail == (
+        f"late_arrival: {learning.sentence}; and 1 more model"
+    )
+
+
 def test_losses_are_said_in_percent_of_the_exchanges() -> None:
     example = example_view.view()
     law = replace(example.law[0], dropped={"queue_full": 1000}, seen=example.law[0].seen + 1000)
     assert status(replace(example, law=(law,))).notices == (
         "19 % of the exchanges were dropped unrecorded; their requests were served.",
     )
+
+
+def test_each_distance_stands_beside_what_chance_alone_gives() -> None:
+    columns = {
+        c.column: c
+        for model in status(example_view.view()).models
+        for c in (*model.predictions, *model.features)
+    }
+    counts = [
+        "psi", "jensen_shannon_distance", "kullback_leibler_divergence", "hellinger_distance",
+        "total_variation_distance", "chi_square", "chi_square_p_value",
+    ]  # fmt: skip
+    numbers = ["kolmogorov_smirnov_distance", "normed_wasserstein_distance"]
+    assert [d.name for d in columns["carrier"].distances] == counts
+    assert [d.name for d in columns["distance"].distances] == counts + numbers
+    assert columns["visib"].distances == ()  # too few rows
+    psi = {name: column.distances[0] for name, column in columns.items() if column.distances}
+    assert psi["distance"].value == pytest.approx(1.2862, abs=1e-4)
+    # 16 bins that hold something, 1,204 rows against 109,120; the two outer ones hold half a count on either side.
+    e, o = 0.5 / 109_129, 0.5 / 1213
+    expected = 15 * (1 / 1204 + 1 / 109_120) + 2 * (o - e) * math.log(o / e)
+    assert psi["probability"].chance == pytest.approx(expected, rel=0.02)
+    assert psi["probability"].value < 1.2 * psi["probability"].chance
+    assert psi["distance"].value > 50 * psi["distance"].chance
+
+
+def test_a_missing_share_has_an_interval() -> None:
+    columns = {
+        c.column: c
+        for model in status(example_view.view()).models
+        for c in (*model.predictions, *model.features)
+    }
+    late = columns["dep_delay"]
+    assert late.missing_between is not None
+    assert late.missing_share == pytest.approx(39 / 1163)
+    assert late.missing_between == rate_interval(39, 1163)
+    assert late.missing_between == (pytest.approx(0.0243, abs=1e-4), pytest.approx(0.0460, abs=1e-4))
