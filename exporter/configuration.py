@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,9 @@ def _check(configuration: Configuration, file: str) -> None:
         raise ConfigurationError(
             file, "timezone", "an IANA time zone such as UTC or Europe/Berlin", found
         ) from None
+    if configuration.change_detectors and importlib.util.find_spec("river") is None:
+        found = f"{', '.join(configuration.change_detectors)}, and no river"
+        raise ConfigurationError(file, "change_detectors", "river (pip install 'modelmeter[river]')", found)
     ring = configuration.limits.ring_bytes
     if ring & (ring - 1):
         raise ConfigurationError(file, "limits.ring_bytes", "a power of two", str(ring))

@@ -151,7 +151,7 @@ DETECTOR = Label(
     "What it looks at.",
     (
         *("shape", "bin", "missing", "mismatched", "unseen", "grid", "spike", "far"),
-        *("frozen", "replayed", "stuck", "spread"),
+        *("frozen", "replayed", "stuck", "spread", "small shift", "ADWIN", "Page-Hinkley"),
     ),
 )
 FAULT = Label("fault", "What happened.", bound="the names of `exporter.faults`, one at a time")
@@ -371,6 +371,9 @@ COLUMN_DRIFT_CRITICAL_PSI = Metric("modelmeter_column_drift_critical_psi", "gaug
 COLUMN_VERDICT = Metric("modelmeter_column_verdict", "gauge",
     "1 for the verdict on the last complete window, 0 for the other four.",
     (*VERDICT_LABELS, VERDICT), source="exporter.verdict")
+VERDICT_COLUMNS = Metric("modelmeter_verdict_columns", "gauge",
+    "Columns by the verdict on their last complete window, those too that the series budget leaves out.",
+    (MODEL, VERSION, WINDOW, SCOPE, VERDICT), source="exporter.verdict")
 COLUMN_DETECTOR_FIRED = Metric("modelmeter_column_detector_fired", "gauge",
     "1 for each detector whose score was above 1 in the last complete window, the three highest; or absent.",
     (*VERDICT_LABELS, DETECTOR), source="exporter.verdict")
@@ -572,9 +575,10 @@ seen = recorded + sampled out + dropped + undecodable + unobservable + ignored +
 
 Above the series budget (`series_budget`, 10,000) whole things are left out, in this order: slices (and
 versions beside each other), secondary distances (all but PSI), quantiles (`column_value`), columns; never
-single bins. Columns stay in this order: predictions before features, then by the names of model, version and
-column. What a column may need is counted, not what it has at the moment, so none comes and goes between
-scrapes, and every pod of a model shows the same ones. What each distance is and how much of it chance gives:
+single bins. Columns stay in this order: predictions before features, columns of a baseline before others,
+then by the names of model, version and column. What a column may need is counted, not what it has at the
+moment, so none comes and goes between scrapes, and every pod of a model shows the same ones. What each
+distance is and how much of it chance gives:
 [statistics.md](statistics.md).
 """
 

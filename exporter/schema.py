@@ -136,6 +136,13 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[float, Meta(gt=0, le=1_000_000)],
         Meta(description="False pages per month and model that are acceptable."),
     ] = 1.0
+    change_detectors: Annotated[
+        tuple[Literal["ADWIN", "Page-Hinkley"], ...],
+        Meta(
+            description="Detectors of the library river that watch predictions hour by hour as well, and can "
+            "make a ticket; they need `modelmeter[river]` and 180 MB."
+        ),
+    ] = ()
     sampling: Annotated[
         Annotated[float, Meta(ge=0, le=1)],
         Meta(description="Share of exchanges whose bodies are copied and recorded."),

@@ -20,8 +20,8 @@ WINDOWS: Final = ("1h", "1d")
 """The windows on which verdicts are given."""
 
 SET_BACK: Final = HOUR
-"""A clock set back by more before the window that is told next was wrong before: one that is a year ahead when
-a machine starts, and is put right, must not silence the verdicts for a year."""
+"""A clock set back by more before the window that is told next was wrong before: one that is a year ahead
+when a machine starts, and is put right, must not silence the verdicts for a year."""
 
 
 def phase_of(zone: ZoneInfo, time: float) -> int:
@@ -76,8 +76,8 @@ class Schedule:
 
     *late_seconds* after its end a window is taken to be complete. Windows that passed while nobody asked are
     told too, the oldest first, but no more than *catch_up*. When the clock is set back a little, nothing is
-    told until it has passed the last window again: no window is judged twice. When it is set back by more than
-    `SET_BACK`, the window that it is in then is the next.
+    told until it has passed the last window again: no window is judged twice. When it is set back by more
+    than `SET_BACK`, the window that it is in then is the next.
 
     >>> schedule = Schedule("1h", ZoneInfo("UTC"), late_seconds=60.0, start=3600.0 * 10 + 5)
     >>> schedule.complete(3600.0 * 11 + 59), schedule.complete(3600.0 * 11 + 60)

@@ -6,6 +6,7 @@ sentence in `Built.warnings`, never silently. Imports pyarrow: nothing of the ru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,6 +50,8 @@ Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Progress: TypeAlias = Callable[[str, float, int], None]
 
 
+#: What pandas calls an index without a name in Parquet.
+_INDEX: Final = re.compile(r"__index_level_\d+__")
 _UNDECLARED: Final[tuple[Role, ColumnSpec | None]] = ("feature", None)
 
 
@@ -186,6 +189,7 @@ def _surveys(plan: Plan, source: Source, warnings: list[str]) -> list[ColumnSurv
     for name in plan.ignored:
         position_of(source, name, "--ignore")
     declared = _declared(plan)
+    asked = {plan.timestamp, *plan.ignored, *plan.predictions, *declared}
     chosen: list[tuple[str, Role, ColumnSpec | None]] = []
     for name in source.names:
         role, spec = declared.get(name, _UNDECLARED)
@@ -193,6 +197,8 @@ def _surveys(plan: Plan, source: Source, warnings: list[str]) -> list[ColumnSurv
             role = "prediction"
         if name == "":
             warnings.append("a column without a name is left out (an index that was written along?)")
+        elif _INDEX.fullmatch(name) and name not in asked:
+            warnings.append(f"{name}: left out, an index that was written along")
         elif name != plan.timestamp and name not in plan.ignored and _wanted(plan.spec, spec):
             chosen.append((name, role, spec))
     absent = (name for name in declared if name not in source.names)
@@ -218,9 +224,7 @@ def _derived_surveys(plan: Plan, derived: Derived, others: int) -> list[ColumnSu
     return found
 
 
-def _measured(
-    plan: Plan, source: Source, derived: Derived, surveys: Sequence[ColumnSurvey]
-) -> Measured:
+def _measured(plan: Plan, source: Source, derived: Derived, surveys: Sequence[ColumnSurvey]) -> Measured:
     """What is derived of texts and embeddings: of a followed column, unless expressly not."""
     declared = _declared(plan)
 

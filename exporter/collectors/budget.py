@@ -4,8 +4,8 @@ Promises: whole things are shed, in the order of `exporter.metrics.STAGE`: slice
 other), secondary distances, quantiles, columns; never single bins. The same view gives the same choice.
 A column's cost is what it may come to need, not what it has at the moment (a PSI is absent until there are
 rows enough), so nothing comes and goes from scrape to scrape while windows fill. The order of columns
-is that of their names, predictions first: every pod of a model shows the same columns, without which
-sums over pods would mean nothing, and a model has few predictions, which matter most.
+is that of their names, predictions first, then columns of a baseline: every pod of a model shows the same
+columns, without which sums over pods would mean nothing, and a model has few predictions, which matter most.
 Source of the default of 10,000 series: OpenMetrics 1.0, "Size limits".
 """
 
@@ -58,8 +58,9 @@ def cost(column: ColumnView) -> Cost:
     counters = 3 + (6 if numeric else 0) + (1 if column.kind == "categorical" else 0)
     bins = 2 * len(column.bin_labels) + 1
     verdicts = max(len(column.verdicts), _VERDICT_WINDOWS) * _PER_VERDICT
+    detectable = len(column.baseline.blind_below) if column.baseline is not None else 0
     return Cost(
-        core=counters + bins + windows * _PER_WINDOW + verdicts,
+        core=counters + bins + windows * _PER_WINDOW + verdicts + detectable,
         secondary_distances=windows * ((3 if numeric else 1) + (column.kind == "embedding")),
         quantiles=windows * _QUANTILES if numeric else 0,
     )
@@ -84,12 +85,14 @@ def fixed(view: View) -> int:
     losses = sum(
         len(law.dropped) + len(law.undecodable) + len(law.unobservable) + len(law.ignored) for law in view.law
     )
+    judged = {(column.model, column.version) for column in view.columns}
     ourselves = 20 + len(metrics.STAGE.values) + 2 * len(metrics.COLLECTOR.values) + len(metrics.PROCESS)
     return (
         (len(view.traffic) + len(view.law)) * per_traffic
         + len(view.law) * 5
         + losses
         + len(view.rows)
+        + len(judged) * _VERDICT_WINDOWS * len(metrics.VERDICT.values)
         + 2 * len(view.baselines)
         + 4 * len(view.learning)
         + len(metrics.MISMATCH.values) * len(view.matches)
@@ -101,9 +104,13 @@ def fixed(view: View) -> int:
     )
 
 
-def order(column: ColumnView) -> tuple[bool, str, str, str]:
-    """Sorts columns: predictions first, then by model, version and name."""
-    return (column.role != "prediction", column.model, column.version, column.column)
+def order(column: ColumnView) -> tuple[bool, bool, str, str, str]:
+    """Sorts columns: predictions first, then those of a baseline, then by model, version and name.
+
+    Names that clients make up must not take the place of columns that are judged.
+    """
+    unknown = column.baseline is None
+    return (column.role != "prediction", unknown, column.model, column.version, column.column)
 
 
 def admit(view: View, budget: int) -> Shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 
 from exporter import metrics
@@ -20,6 +21,15 @@ def collect(scrape: Scrape) -> Iterable[Family]:
     critical = metrics.COLUMN_DRIFT_CRITICAL_PSI.family()
     state = metrics.COLUMN_VERDICT.family()
     incident = metrics.COLUMN_INCIDENT_START.family()
+    counted = metrics.VERDICT_COLUMNS.family()
+    by_state: Counter[tuple[str, str, str, str]] = Counter()
+    for column in scrape.view.columns:
+        for verdict in column.verdicts:
+            for name in metrics.VERDICT.values:
+                key = (column.model, column.version, verdict.window, name)
+                by_state[key] += name == verdict.state
+    for (model, version, window, name), count in by_state.items():
+        counted.add(count, model, version, window, SCOPE, name)
     fired = metrics.COLUMN_DETECTOR_FIRED.family()
     fault = metrics.COLUMN_FAULT.family()
     detectable = metrics.COLUMN_DETECTABLE.family()
@@ -39,4 +49,4 @@ def collect(scrape: Scrape) -> Iterable[Family]:
                 fault.add(1, *labels, verdict.fault)
             for name in metrics.VERDICT.values:
                 state.add(int(name == verdict.state), *labels, name)
-    return score, critical, state, fired, fault, detectable, incident
+    return score, critical, state, counted, fired, fault, detectable, incident

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 
 from exporter.baseline import BaselineColumn
-from exporter.baseline.calibration import Evidence
+from exporter.baseline.calibration import REFERENCES, Evidence
+from exporter.faults import UNNAMED
 from exporter.hourly import HourTable
 from exporter.learning import live_bins
-from exporter.monitor.incident import Incident, Incidents, IncidentState, KeptOut
+from exporter.monitor.incident import Habit, Incident, Incidents, IncidentState, KeptOut
 from exporter.monitor.learning import Learners
 from exporter.monitor.pictures import baseline_picture, picture
 from exporter.monitor.state import ColumnState, ShownColumn, known_kind, opaque, transparent
@@ -26,7 +27,7 @@ from exporter.schema import ColumnSpec, Kind
 from exporter.sketch import Bins, CategoryBins, Quantiles
 from exporter.statistics import Points, both_distances, jensen_shannon_distance, psi, standard_deviation
 from exporter.tumbling import WINDOWS
-from exporter.verdict import WINDOW_ROWS, Judgement, accumulate, judge, onset
+from exporter.verdict import WINDOW_ROWS, Judgement, accumulate, judge, library, onset
 from exporter.verdict.matching import matches
 from exporter.verdict.naming import Named, name_fault
 from exporter.verdict.picture import Picture
@@ -38,6 +39,9 @@ RANKS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 LASTING_DAYS: Final = 3
 """Of the last seven days so many must differ from the baseline alone for a ticket that says so."""
+
+UNLIKE_BASELINE: Final = "unlike the baseline"
+"""The name of what finds them."""
 
 DAY_SECONDS: Final = 86_400.0
 WEEK_SECONDS: Final = 7 * DAY_SECONDS
@@ -61,6 +65,7 @@ class ColumnMonitor:
         incidents: Incidents | None = None,
         others: Others = dict,
         learners: Learners | None = None,
+        change_detectors: Collection[str] = (),
     ) -> None:
         self.model = model
         self.version = version
@@ -82,6 +87,10 @@ class ColumnMonitor:
         """The last one that is over: the verdict on its day is yet to come."""
         self._incidents = incidents if incidents is not None else Incidents()
         self._kept_out = KeptOut()
+        self._habit = Habit()
+        self._change_detectors = change_detectors if role == "prediction" else ()
+        self._hourly: deque[float] = deque(maxlen=library.HOURS)
+        """Evidence of the last thirty days' hours, where a library's detectors are to hear it."""
         self._unlike: deque[bool] = deque(maxlen=7)
         """Of the last days that could be judged, which differed from the baseline alone."""
         self._sum = accumulate.Sum()
@@ -190,9 +199,7 @@ class ColumnMonitor:
             judgement = Judgement("insufficient", judgement.rows, reasons=("not all of it was recorded",))
         if window == "1d" and judgement.against_baseline is not None:
             self._unlike.append(judgement.against_baseline > 1)
-        usual = self._usual_evidence(baseline) if window == "1d" and self._incident is None else None
-        if usual is not None and judgement.evidence is not None and judgement.state in ("ok", "ticket"):
-            self._sum = accumulate.add(self._sum, judgement.evidence, usual)
+        self._accumulate(baseline, window, judgement)
         if judgement.state == "drifted":
             verdict = self._drifted(windows, baseline, window, start, end, judgement)
         else:
@@ -225,11 +232,16 @@ class ColumnMonitor:
             state = windows.picture(start, end)
         incident.add(window, start, end, state)
         seen = incident.picture(window, windows.layout.kind, baseline.bins)
-        onset = incident.onset
+        # Of a day whose hours were not abnormal all of it is looked at, wherever in it the onset may be.
+        since = incident.onset if incident.fired("1h") else min(incident.onset, start)
         named = incident.named(
-            seen, lambda rows: self._name(windows, baseline, (onset, end), rows, judgement)
+            seen, lambda rows: self._name(windows, baseline, (since, end), rows, judgement)
         )
-        pages = incident.pages(start)
+        first, stop = windows.calendar.hour(start), windows.calendar.hour(end)
+        habit = self._habit.add(first) if window == "1h" else self._habit.known(first, stop)
+        if habit and named is not None:
+            named = replace(named, sentence=f"as at these hours of days before: {named.sentence}")
+        pages = incident.pages(start) and not habit
         return _view(window, start, end, judgement, incident, named, "drifted" if pages else "ticket")
 
     def _join(self, start: float, end: float, id: str = "") -> str:
@@ -255,9 +267,16 @@ class ColumnMonitor:
         if window == "1d" and judgement.state == "ok" and lasting:
             return self._lasting(windows, baseline, start, end, judgement, incident)
         if window == "1d" and judgement.state == "ok" and incident is None:
-            usual = self._usual_evidence(baseline)
+            usual = _usual_evidence(baseline, "1d")
             if usual is not None and accumulate.lasting(self._sum, usual):
                 return self._small_shift(windows, baseline, start, end, judgement)
+            changed = [
+                name for name in library.changed(tuple(self._hourly)) if name in self._change_detectors
+            ]
+            if changed:
+                told = Named(UNNAMED, f"{' and '.join(changed)} found a change in the last day")
+                judgement = replace(judgement, detectors=tuple(changed))
+                return _view(window, start, end, judgement, None, told, "ticket")
         named = None
         if judgement.state == "ticket":
             state = windows.picture(start, end)
@@ -277,16 +296,26 @@ class ColumnMonitor:
         """A day like the days before it, which are not like the baseline: work for the day, no page."""
         state = windows.picture(start, end)
         seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
-        named = name_fault(baseline_picture(baseline), seen, role=self.role, others=self._others())
+        named = name_fault(baseline_picture(baseline), seen, role=self.role, others=self._all_but_this())
         days = f"{sum(self._unlike)} of the last {len(self._unlike)} days unlike the baseline"
         told = Named(named.fault, f"{days}: {named.sentence}", named.factor)
+        judgement = replace(
+            judgement,
+            score=judgement.against_baseline,
+            detectors=(UNLIKE_BASELINE,),
+            compared_with=REFERENCES[0],
+        )
         return _view("1d", start, end, judgement, incident, told, "ticket")
 
-    @staticmethod
-    def _usual_evidence(baseline: BaselineColumn) -> Evidence | None:
-        calibration = baseline.calibration
-        days = calibration.windows.get("1d") if calibration is not None else None
-        return days.evidence if days is not None else None
+    def _accumulate(self, baseline: BaselineColumn, window: str, judgement: Judgement) -> None:
+        """Add the window's evidence to what days add up to, and to what a library's detectors hear."""
+        usual = _usual_evidence(baseline, window)
+        if usual is None or judgement.evidence is None or self._incident is not None:
+            return
+        if window == "1d" and judgement.state in ("ok", "ticket"):
+            self._sum = accumulate.add(self._sum, judgement.evidence, usual)
+        if window == "1h" and judgement.state == "ok" and self._change_detectors:
+            self._hourly.append(library.standardised(judgement.evidence, usual))
 
     def _small_shift(
         self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float, judgement: Judgement
@@ -297,7 +326,9 @@ class ColumnMonitor:
         seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
         named = self._name(windows, baseline, (since, end), seen, judgement)
         told = Named(named.fault, f"{accumulate.sentence(self._sum)}: {named.sentence}", named.factor)
-        judgement = replace(judgement, detectors=(accumulate.SMALL_SHIFT,))
+        usual = _usual_evidence(baseline, "1d")
+        score = self._sum.sum / usual.limit if usual is not None else judgement.score
+        judgement = replace(judgement, score=score, detectors=(accumulate.SMALL_SHIFT,))
         return _view("1d", start, end, judgement, None, told, "ticket")
 
     def _adopt(self, start: float) -> None:
@@ -339,8 +370,12 @@ class ColumnMonitor:
         elif span[1] - span[0] < DAY_SECONDS:
             reference = self._same_hours(windows, span, stop, reference)
         return name_fault(
-            reference, seen, detectors=judgement.detectors, role=self.role, others=self._others()
+            reference, seen, detectors=judgement.detectors, role=self.role, others=self._all_but_this()
         )
+
+    def _all_but_this(self) -> Mapping[str, Picture]:
+        """A column that looks like its own baseline again was not swapped with itself."""
+        return {name: known for name, known in self._others().items() if name != self.name}
 
     def _same_hours(
         self, windows: ColumnWindows, span: tuple[float, float], stop: float, reference: Picture
@@ -373,6 +408,8 @@ class ColumnMonitor:
             "kept out": opaque(self._kept_out.spans),
             "unlike": opaque(list(self._unlike)),
             "sum": opaque(self._sum.state()),
+            "hourly": opaque(list(self._hourly)),
+            "habit": opaque(self._habit.state()),
         }
         if self._incident is not None:
             states["open"] = opaque(self._incident.state())
@@ -384,6 +421,10 @@ class ColumnMonitor:
         self._unlike.extend(transparent(states["unlike"], list[bool]) if states else ())
         if "sum" in states:
             self._sum = accumulate.Sum.restored(transparent(states["sum"], list[float]))
+        if "hourly" in states:
+            self._hourly.extend(transparent(states["hourly"], list[float]))
+        if "habit" in states:
+            self._habit = Habit.restored(transparent(states["habit"], list[tuple[int, bool]]))
         if "open" in states:
             incident = self._incident = Incident.restored(transparent(states["open"], IncidentState))
             self._incidents.join((self.role, self.name), incident.start, incident.end, incident.id)
@@ -500,6 +541,12 @@ def _learning(window: str, start: float, end: float, rows: int) -> VerdictView:
     return VerdictView(
         window, "learning", start, end, rows, None, None, None, None, "no baseline has this column"
     )
+
+
+def _usual_evidence(baseline: BaselineColumn, window: str) -> Evidence | None:
+    calibration = baseline.calibration
+    found = calibration.windows.get(window) if calibration is not None else None
+    return found.evidence if found is not None else None
 
 
 def _view(

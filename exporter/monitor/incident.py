@@ -6,6 +6,8 @@
   what is normal, and the incident is over.
 * It ends when every window length that had fired has been quiet long enough. What is abnormal within half a
   day after that is the same incident come back; after half a day in between it pages anew.
+* What comes at the same hour day by day (a new nightly job) pages twice; from the third day of seven on it is
+  a ticket (`Habit`).
 
 One fault shows in many columns, in hours and in days: that is one incident, with one name (`Incidents`).
 """
@@ -13,6 +15,7 @@ One fault shows in many columns, in hours and in days: that is one incident, wit
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -46,6 +49,12 @@ NEAR_SECONDS: Final = 3_600.0
 
 APART_SECONDS: Final = 43_200.0
 """Half a day without an abnormal window parts two faults."""
+
+HABIT_DAYS: Final = 2
+"""Earlier days of the last seven with a fault at the same hour, from which on it pages no more."""
+
+HABIT_HOURS: Final = 8
+"""Abnormal hours of such a day, at most: faults that fill days are told apart by other means."""
 
 _GROWN: Final = 1.25
 """A name is looked for again when there are so many times the rows that it was found by: it takes 10 ms."""
@@ -229,36 +238,114 @@ class KeptOut:
         return list(self._spans)
 
 
+class Habit:
+    """The hours in which a column was abnormal in the last week: a fault that comes every night is one.
+
+    >>> habit = Habit()
+    >>> [habit.add(24 * day + 3) for day in range(4)]
+    [False, False, True, True]
+    >>> habit.add(24 * 4 + 12), habit.known(24 * 3, 24 * 4), habit.known(24 * 4, 24 * 5)
+    (False, True, False)
+    """
+
+    __slots__ = ("_hours",)
+
+    def __init__(self) -> None:
+        self._hours: list[tuple[int, bool]] = []
+
+    def add(self, hour: int) -> bool:
+        """The *hour* (number) was abnormal; returns whether it was so at this hour on days before."""
+        self._hours = [one for one in self._hours if hour - one[0] <= 8 * 24]
+        days: dict[int, list[int]] = {}
+        for past, _ in self._hours:
+            # A clock that changed in between makes it an hour more or less.
+            days.setdefault(round((hour - past) / 24), []).append(past)
+        alike = [
+            day
+            for day, hours in days.items()
+            if 1 <= day <= 7
+            and len(hours) <= HABIT_HOURS
+            and min(abs(hour - 24 * day - past) for past in hours) <= 1
+        ]
+        known = len(alike) >= HABIT_DAYS
+        self._hours.append((hour, known))
+        return known
+
+    def known(self, first: int, stop: int) -> bool:
+        """Whether there are abnormal hours in [*first*, *stop*), and all were so on days before."""
+        inside = [known for hour, known in self._hours if first <= hour < stop]
+        return bool(inside) and all(inside)
+
+    def state(self) -> list[tuple[int, bool]]:
+        """For a checkpoint."""
+        return list(self._hours)
+
+    @classmethod
+    def restored(cls, state: list[tuple[int, bool]]) -> Habit:
+        """What `state` told of."""
+        habit = cls()
+        habit._hours = list(state)
+        return habit
+
+
+@dataclass(slots=True)
+class _Open:
+    """One incident of many columns."""
+
+    start: float
+    end: float
+    members: set[tuple[Role, str]]
+
+
 class Incidents:
     """The incidents of one model version: which columns' ones are one.
+
+    A column joins the newest incident that began less than a day before and is open, or has just ended: what
+    breaks two days later is another fault, though the first one lasts.
 
     >>> incidents = Incidents()
     >>> first = incidents.join(("feature", "distance"), 3600.0, 7200.0)
     >>> incidents.join(("feature", "air_time"), 7200.0, 10800.0) == first, first
     (True, '1970-01-01T01:00:00Z')
-    >>> incidents.leave(("feature", "distance")); incidents.leave(("feature", "air_time"))
-    >>> incidents.join(("feature", "air_time"), 86400.0, 90000.0) == first
+    >>> incidents.join(("feature", "carrier"), 172800.0, 176400.0) == first
+    False
+    >>> for column in "distance", "air_time", "carrier":
+    ...     incidents.leave(("feature", column))
+    >>> incidents.join(("feature", "air_time"), 864000.0, 867600.0) == first
     False
     """
 
-    __slots__ = ("_end", "_id", "_members")
+    __slots__ = ("_incidents",)
 
     def __init__(self) -> None:
-        self._id = ""
-        self._members: set[tuple[Role, str]] = set()
-        self._end = -np.inf
+        self._incidents: dict[str, _Open] = {}
 
     def join(self, column: tuple[Role, str], start: float, end: float, id: str = "") -> str:
         """A window [start, end) of *column* is abnormal; returns the incident's name.
 
-        It is the open one, or that which ended just before, else a new one, called by its *id*, or its start.
+        It is the one called *id*, the column's own, if it has one; else the newest that is near; else a new
+        one, called by its start.
         """
-        if not self._members and start > self._end + NEAR_SECONDS:
-            self._id = id or datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._members.add(column)
-        self._end = max(self._end, end)
-        return self._id
+        id = id or self._near(start) or datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        incident = self._incidents.setdefault(id, _Open(start, end, set()))
+        incident.members.add(column)
+        incident.end = max(incident.end, end)
+        self._incidents = {
+            id: one
+            for id, one in self._incidents.items()
+            if one.members or one.end > end - 2 * PAGING_SECONDS
+        }
+        return id
+
+    def _near(self, start: float) -> str:
+        near = [
+            (one.start, id)
+            for id, one in self._incidents.items()
+            if start - one.start < PAGING_SECONDS and (one.members or start <= one.end + NEAR_SECONDS)
+        ]
+        return max(near)[1] if near else ""
 
     def leave(self, column: tuple[Role, str]) -> None:
         """The incident is over for *column*."""
-        self._members.discard(column)
+        for incident in self._incidents.values():
+            incident.members.discard(column)

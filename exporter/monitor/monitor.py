@@ -88,7 +88,9 @@ class _Version:
         incidents: Incidents,
         learners: Learners | None,
         limit: int,
+        change_detectors: Collection[str] = (),
     ) -> None:
+        self._change_detectors = change_detectors
         self.model = model
         self.version = version
         self.rows = 0
@@ -161,6 +163,7 @@ class _Version:
                 self._incidents,
                 dict if is_derived(name, {other for _, other in self.columns}) else self._others,
                 self._learners if known is None else None,
+                self._change_detectors,
             )
             column.seed(self._start)
             self.columns[key] = column
@@ -288,7 +291,16 @@ class Monitor:
         baseline, incidents = self._baselines.get(model), self._incidents()
         limit = self._configuration.limits.columns
         return _Version(
-            model, version, spec, baseline, self.calendar, self._start, incidents, self._learners, limit
+            model,
+            version,
+            spec,
+            baseline,
+            self.calendar,
+            self._start,
+            incidents,
+            self._learners,
+            limit,
+            self._configuration.change_detectors,
         )
 
     def tick(self, now: float) -> None:
@@ -297,7 +309,7 @@ class Monitor:
             pass
 
     def judging(self, now: float) -> Iterator[None]:
-        """`tick` in steps of one verdict each; to be gone through to its end before the next one is asked for.
+        """`tick` in steps of one verdict each; to be gone through before the next one is asked for.
 
         A verdict takes 1 ms, and 10 ms where a fault is to be named: 500 columns at the full hour are seconds
         in which a recorder would read nothing.

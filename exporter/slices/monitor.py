@@ -216,7 +216,7 @@ class SliceMonitor:
     # Verdicts
 
     def judge(self, window: str, start: float, end: float, alpha: float) -> Iterator[int]:
-        """Give the verdicts on [start, end), which is complete: for each, 1 where it could not be given, or 0."""
+        """Give the verdicts on [start, end), which is complete; for each, 1 where it could not be given."""
         self._ended[window] = (start, end)
         for series in list(self._all()):
             try:

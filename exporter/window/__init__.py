@@ -9,9 +9,12 @@ begin on its date, 23, 24 or 25 of them.
 |---|---|---|
 | totals | for ever, over restarts with ``--state`` | counters |
 | slots: counts, moments | 26 hours | sliding windows, the last N rows, the same hour yesterday, onsets |
-| sketches of slots | 65 minutes | the last hour's quantiles, distinct and frequent values |
+| slots: few values or sketches | 65 minutes | the last hour's quantiles, distinct and frequent values |
 | hours: counts, moments, the 8 most frequent numbers | 8 days and 4 hours | `history`, the hour a week ago |
-| sketches of days | 8 local days, today among them | names of faults: what a day was like, before and now |
+| days: few values or sketches | 8 local days, today among them | names of faults: what a day was like |
+
+Values that come a few at a time wait to be read together, up to 511 of them and of one hour: whoever asks a
+column anything reads them first (`exporter.profile.PartReader`).
 
 Promises:
 
@@ -37,11 +40,11 @@ to it by tests/window/test_history.py):
 
 | rows in each of the last 13 slots | slots | hours | days | sketches | in all | resident, measured |
 |---|---|---|---|---|---|---|
-| 300 | 31 kB | 40 kB | 34 kB | 37 kB | 142 kB | 182 kB |
-| 20,000 | 31 kB | 52 kB | 33 kB | 67 kB | 183 kB | 221 kB |
-| 70,000 (counts then take 32 bits) | 50 kB | 52 kB | 34 kB | 69 kB | 205 kB | 243 kB |
+| 300 | 31 kB | 40 kB | 32 kB | 43 kB | 147 kB | 167 kB |
+| 20,000 | 31 kB | 52 kB | 31 kB | 63 kB | 177 kB | 197 kB |
+| 70,000 (counts then take 32 bits) | 50 kB | 52 kB | 32 kB | 66 kB | 199 kB | 217 kB |
 
-So 100 busy columns take 18 to 24 MB. Hours that came with a baseline (`ColumnWindows.seed`) are its
+So 100 busy columns take 17 to 22 MB. Hours that came with a baseline (`ColumnWindows.seed`) are its
 own arrays and cost nothing here.
 """
 

@@ -150,6 +150,15 @@ def test_columns_may_have_any_name_but_none(tmp_path: Path) -> None:
     assert [name for _, name in Baseline.load(tmp_path / "b.json").columns] == names[1:]
 
 
+def test_the_index_that_pandas_writes_to_parquet_is_no_column(tmp_path: Path) -> None:
+    columns = {"x": list(range(200)), "__index_level_0__": list(range(200))}
+    result = built(parquet_file(tmp_path, columns))
+    assert [name for _, name in result.baseline.columns] == ["x"]
+    assert "__index_level_0__: left out, an index that was written along" in result.warnings
+    asked = built(parquet_file(tmp_path, columns), predictions=("__index_level_0__",))
+    assert ("prediction", "__index_level_0__") in asked.baseline.columns
+
+
 def test_the_configuration_wins_over_what_is_inferred(tmp_path: Path) -> None:
     path = csv_columns(
         tmp_path,

@@ -59,7 +59,7 @@ def without_statistics(column: ColumnView) -> ColumnView:
 @given(st.integers(0, 2_000))
 def test_a_scrape_never_has_more_series_than_the_budget(budget: int) -> None:
     families = collected(VIEW, budget)
-    least = total(collected(replace(VIEW, columns=()), budget))
+    least = total(collected(VIEW, 0))
     assert total(families) <= max(budget, least)
 
 
@@ -78,6 +78,13 @@ def test_a_columns_cost_covers_all_it_gives() -> None:
         )
         entry = cost(column)
         assert given_ <= entry.core + entry.secondary_distances + entry.quantiles
+
+
+def test_each_strength_that_can_be_detected_is_paid_for() -> None:
+    column = next(column for column in VIEW.columns if column.baseline is not None)
+    assert column.baseline is not None
+    blind = replace(column, baseline=replace(column.baseline, blind_below={}))
+    assert cost(column).core - cost(blind).core == len(column.baseline.blind_below) > 0
 
 
 def test_what_is_fixed_is_not_underrated() -> None:
@@ -140,6 +147,16 @@ def test_predictions_are_kept_longest_then_names_decide() -> None:
     for budget in range(0, 1_500, 13):
         shown = [column.column for column in admit(VIEW, budget).columns]
         assert shown == names[: len(shown)]
+
+
+def test_names_that_clients_make_up_take_no_place_of_columns_with_a_baseline() -> None:
+    known = [column for column in VIEW.columns if column.baseline is not None]
+    invented = [
+        replace(known[0], column="a" * number, role="feature", baseline=None) for number in range(1, 10)
+    ]
+    some = replace(VIEW, columns=(*invented, *known))
+    budget = fixed(some) + sum(cost(column).core for column in known)
+    assert sorted(c.column for c in admit(some, budget).columns) == sorted(c.column for c in known)
 
 
 def test_what_was_shed_is_counted_at_every_scrape() -> None:

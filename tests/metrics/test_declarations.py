@@ -35,7 +35,7 @@ PROMISED = {
     "column_window_rows", "column_value", "column_mean",
     "column_distinct_values", "column_baseline_bin_ratio", "column_baseline_rows", "baseline_info",
     "baseline_created_timestamp_seconds", "column_drift_score", "column_drift_critical_psi", "column_verdict",
-    "column_incident_start_timestamp_seconds", "column_detector_fired", "column_fault_info", "column_detectable_strength", "upstream_up", "recorder_up", "recorder_restarts_total", "tap_restarts_total", "upstream_connection_failures_total",
+    "column_incident_start_timestamp_seconds", "verdict_columns", "column_detector_fired", "column_fault_info", "column_detectable_strength", "upstream_up", "recorder_up", "recorder_restarts_total", "tap_restarts_total", "upstream_connection_failures_total",
     "recorder_queue_bytes", "recorder_lag_seconds", "series_dropped_total", "build_info", "config_info",
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from exporter.configuration import parse
 from exporter.hourly import Integers
 from exporter.monitor import Monitor, load_baselines
-from exporter.monitor.incident import Incident, Incidents, IncidentState, KeptOut
+from exporter.monitor.incident import Habit, Incident, Incidents, IncidentState, KeptOut
 from exporter.monitor.state import opaque, transparent
 from exporter.rows import Role, Rows
+from exporter.verdict.naming import Named
+from exporter.verdict.picture import Picture
 from exporter.views import VerdictView
 from exporter.window import Calendar
 from tests.monitor.baselines import build_baseline
@@ -84,6 +87,9 @@ def test_after_a_week_what_lasts_is_normal(baseline: Path) -> None:
     day = watched.told["x", "1d", 8 * 24.0]
     assert day.state == "ticket"
     assert "unlike the baseline" in day.sentence
+    assert (day.detectors, day.compared_with) == (("unlike the baseline",), "baseline")
+    assert day.score is not None
+    assert day.score > 1
 
 
 def test_the_history_of_an_incident_is_not_what_later_windows_are_compared_with(baseline: Path) -> None:
@@ -174,3 +180,59 @@ def test_a_column_that_joins_later_has_the_open_incidents_name_and_after_it_a_ne
     assert incidents.join(("feature", "b"), 6.5 * HOUR, 7 * HOUR) == "1970-01-01T00:00:00Z"
     incidents.leave(("feature", "b"))
     assert incidents.join(("feature", "b"), 9 * HOUR, 10 * HOUR) == "1970-01-01T09:00:00Z"
+
+
+def test_what_comes_every_night_pages_twice_and_other_hours_still_page(baseline: Path) -> None:
+    """A new nightly job: 17 pages in 25 days were counted before."""
+    watched = Watched(baseline)
+    for _ in range(4):
+        watched.feed(3)
+        watched.feed(2, scale=1.609)
+        watched.feed(19)
+    nights = [watched.states("x", "1h")[24 * night + 3 : 24 * night + 5] for night in range(4)]
+    assert nights[0] == ["drifted"] * 2
+    assert nights[2:] == [["ticket"] * 2] * 2
+    assert "drifted" not in watched.states("x", "1d")[2:]
+    assert watched.told["x", "1h", 24 * 3 + 3.0].sentence.startswith("as at these hours of days before: ")
+    watched.feed(18)
+    watched.feed(2, scale=1.609)
+    assert watched.states("x", "1h")[-2:] == ["drifted"] * 2
+
+
+def test_a_column_is_never_taken_for_itself(baseline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of a fifth was told as "the values look like those of carrier", of the column carrier."""
+    asked: list[set[str]] = []
+
+    def name_fault(*pictures: Picture, others: Mapping[str, Picture], **_: object) -> Named:
+        asked.append(set(others))
+        return Named("shift", "")
+
+    monkeypatch.setattr("exporter.monitor.column.name_fault", name_fault)
+    watched = Watched(baseline)
+    watched.feed(2, scale=1.609, share=0.95)
+    assert {"carrier"} in asked
+    assert {"x"} in asked
+    assert not [names for names in asked if len(names) != 1]
+
+
+def test_days_full_of_faults_are_no_habit() -> None:
+    habit = Habit()
+    found = [habit.add(48 * day + hour) for day in range(4) for hour in range(16)]
+    assert not any(found)
+
+
+def test_a_habit_knows_the_hour_before_and_after_and_forgets_in_a_week() -> None:
+    habit = Habit()
+    assert [habit.add(hour) for hour in (3, 27, 52, 76, 76 + 24 * 9)] == [False, False, True, True, False]
+    again = Habit.restored(transparent(opaque(habit.state()), list[tuple[int, bool]]))
+    assert again.state() == habit.state()
+
+
+def test_a_fault_of_another_column_days_into_an_open_incident_is_a_new_one() -> None:
+    incidents = Incidents()
+    first = incidents.join(("feature", "a"), 0.0, HOUR)
+    assert incidents.join(("feature", "a"), 3 * DAY, 3 * DAY + HOUR, first) == first
+    second = incidents.join(("feature", "b"), 3 * DAY, 3 * DAY + HOUR)
+    assert second != first
+    assert incidents.join(("feature", "c"), 3 * DAY + HOUR, 3 * DAY + 2 * HOUR) == second
+    assert incidents.join(("feature", "a"), 4 * DAY, 4 * DAY + HOUR, first) == first
