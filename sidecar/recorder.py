@@ -59,7 +59,7 @@ FLUSH_SECONDS = 0.25
 BEAT_SECONDS = 0.25
 JUDGE_SECONDS = 0.02
 """How long verdicts are given before anything else has its turn: those of 500 columns, all with a fault, take
-8 s of a processor at the hour's end. A ring of 8 MiB holds so much of 400 MB/s."""
+5 s of a processor at the hour's end. A ring of 8 MiB holds so much of 400 MB/s."""
 PACE_SECONDS = 1.0
 """How often the share that is recorded follows the processors that are used."""
 LEAST_MEMORY_BYTES = 40 << 20

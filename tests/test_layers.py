@@ -117,7 +117,13 @@ LAYERS: dict[str, tuple[set[str], set[str], set[str]]] = {
     "exporter.backtest": (
         {"click", "msgspec", "numpy", "pyarrow", "rich"},
         {
-            *("exporter.baseline", "exporter.configuration", "exporter.derived", "exporter.faults", "exporter.mistake"),
+            *(
+                "exporter.baseline",
+                "exporter.configuration",
+                "exporter.derived",
+                "exporter.faults",
+                "exporter.mistake",
+            ),
             *("exporter.monitor", "exporter.rows", "exporter.schema", "exporter.sketch", "exporter.tumbling"),
             *("exporter.profile", "exporter.verdict", "exporter.views", "exporter.window"),
         },

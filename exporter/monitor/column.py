@@ -40,6 +40,9 @@ RANKS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 LASTING_DAYS: Final = 3
 """Of the last seven days so many must differ from the baseline alone for a ticket that says so."""
 
+IN_BINS: Final = frozenset({"shape", "bin", "spike", "far", "stuck"})
+"""Detectors of what the counts of bins show, too."""
+
 UNLIKE_BASELINE: Final = "unlike the baseline"
 """The name of what finds them."""
 
@@ -221,7 +224,7 @@ class ColumnMonitor:
         if incident is None and self._ended is not None and self._ended.near(start):
             incident = self._incident = self._ended
         if incident is None:
-            since = self._onset(windows, baseline, start, end)
+            since = self._onset(windows, baseline, window, start, end, judgement)
             incident = self._incident = Incident(self._join(start, end), start, since)
             if window == "1h":
                 state = windows.tumbling(max(since, start), end)
@@ -238,7 +241,8 @@ class ColumnMonitor:
             seen, lambda rows: self._name(windows, baseline, (since, end), rows, judgement)
         )
         first, stop = windows.calendar.hour(start), windows.calendar.hour(end)
-        habit = self._habit.add(first) if window == "1h" else self._habit.known(first, stop)
+        fault = named.fault if named is not None else ""
+        habit = self._habit.add(first, fault) if window == "1h" else self._habit.known(first, stop)
         if habit and named is not None:
             named = replace(named, sentence=f"as at these hours of days before: {named.sentence}")
         pages = incident.pages(start) and not habit
@@ -344,8 +348,25 @@ class ColumnMonitor:
         self._ended, self._incident = incident, None
         self._incidents.leave((self.role, self.name))
 
-    def _onset(self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float) -> float:
-        """When the change most likely happened, looking back over one more window than the one judged."""
+    def _onset(
+        self,
+        windows: ColumnWindows,
+        baseline: BaselineColumn,
+        window: str,
+        start: float,
+        end: float,
+        judgement: Judgement,
+    ) -> float:
+        """When the change most likely happened, looking back over one more window than the one judged.
+
+        The start of the window where the bins do not tell: entries that are missing are in none, and in a day
+        none of whose hours was abnormal the evening is a larger change than the fault (of 274 such days the
+        median onset was 22 hours late).
+        """
+        calibration = baseline.calibration
+        hourly = calibration is not None and "1h" in calibration.windows
+        if (window == "1d" and hourly) or not set(judgement.detectors) & IN_BINS:
+            return start
         first = max(start - (end - start), end - SLOTS * SLOT_SECONDS)
         series = windows.series(first, end)
         times = np.array([first + SLOT_SECONDS * slot for slot in range(len(series))])
@@ -424,7 +445,7 @@ class ColumnMonitor:
         if "hourly" in states:
             self._hourly.extend(transparent(states["hourly"], list[float]))
         if "habit" in states:
-            self._habit = Habit.restored(transparent(states["habit"], list[tuple[int, bool]]))
+            self._habit = Habit.restored(transparent(states["habit"], list[tuple[int, bool, str]]))
         if "open" in states:
             incident = self._incident = Incident.restored(transparent(states["open"], IncidentState))
             self._incidents.join((self.role, self.name), incident.start, incident.end, incident.id)

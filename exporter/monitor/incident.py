@@ -6,8 +6,8 @@
   what is normal, and the incident is over.
 * It ends when every window length that had fired has been quiet long enough. What is abnormal within half a
   day after that is the same incident come back; after half a day in between it pages anew.
-* What comes at the same hour day by day (a new nightly job) pages twice; from the third day of seven on it is
-  a ticket (`Habit`).
+* What comes at the same hour day by day, by the same name (a new nightly job), pages twice; from the third
+  day of seven on it is a ticket (`Habit`).
 
 One fault shows in many columns, in hours and in days: that is one incident, with one name (`Incidents`).
 """
@@ -239,49 +239,49 @@ class KeptOut:
 
 
 class Habit:
-    """The hours in which a column was abnormal in the last week: a fault that comes every night is one.
+    """The hours in which a column was abnormal in the last week, and by what: what comes every night is one.
 
     >>> habit = Habit()
-    >>> [habit.add(24 * day + 3) for day in range(4)]
+    >>> [habit.add(24 * day + 3, "shift") for day in range(4)]
     [False, False, True, True]
-    >>> habit.add(24 * 4 + 12), habit.known(24 * 3, 24 * 4), habit.known(24 * 4, 24 * 5)
+    >>> habit.add(24 * 4 + 3, "stuck"), habit.known(24 * 3, 24 * 4), habit.known(24 * 4, 24 * 5)
     (False, True, False)
     """
 
     __slots__ = ("_hours",)
 
     def __init__(self) -> None:
-        self._hours: list[tuple[int, bool]] = []
+        self._hours: list[tuple[int, bool, str]] = []
 
-    def add(self, hour: int) -> bool:
-        """The *hour* (number) was abnormal; returns whether it was so at this hour on days before."""
+    def add(self, hour: int, fault: str) -> bool:
+        """The *hour* (number) was abnormal, by that *fault*; returns whether it was so on days before."""
         self._hours = [one for one in self._hours if hour - one[0] <= 8 * 24]
-        days: dict[int, list[int]] = {}
-        for past, _ in self._hours:
+        days: dict[int, list[tuple[int, str]]] = {}
+        for past, _, name in self._hours:
             # A clock that changed in between makes it an hour more or less.
-            days.setdefault(round((hour - past) / 24), []).append(past)
+            days.setdefault(round((hour - past) / 24), []).append((past, name))
         alike = [
             day
             for day, hours in days.items()
             if 1 <= day <= 7
             and len(hours) <= HABIT_HOURS
-            and min(abs(hour - 24 * day - past) for past in hours) <= 1
+            and any(abs(hour - 24 * day - past) <= 1 and name == fault for past, name in hours)
         ]
         known = len(alike) >= HABIT_DAYS
-        self._hours.append((hour, known))
+        self._hours.append((hour, known, fault))
         return known
 
     def known(self, first: int, stop: int) -> bool:
         """Whether there are abnormal hours in [*first*, *stop*), and all were so on days before."""
-        inside = [known for hour, known in self._hours if first <= hour < stop]
+        inside = [known for hour, known, _ in self._hours if first <= hour < stop]
         return bool(inside) and all(inside)
 
-    def state(self) -> list[tuple[int, bool]]:
+    def state(self) -> list[tuple[int, bool, str]]:
         """For a checkpoint."""
         return list(self._hours)
 
     @classmethod
-    def restored(cls, state: list[tuple[int, bool]]) -> Habit:
+    def restored(cls, state: list[tuple[int, bool, str]]) -> Habit:
         """What `state` told of."""
         habit = cls()
         habit._hours = list(state)

@@ -46,6 +46,8 @@ def onset(series: Counts, baseline: Counts, starts: Sequence[float] | Floats) ->
     after = series.sum(axis=0) - before
     flat = np.full(baseline.size, 0.5)
     likelihood = _marginal(before, _PRIOR_ROWS * shares) + _marginal(after, flat)
+    # An empty slot is as likely as the next one with rows: nothing began where nothing came.
+    likelihood = np.where(series.any(axis=1) | ~series.any(), likelihood, -np.inf)
     return float(starts[int(np.argmax(likelihood))])
 
 

@@ -222,10 +222,10 @@ def test_verdicts_that_are_being_given_are_waited_for(store: Store) -> None:
     under_way = watched.judging(now)
     for _ in range(2):  # the version's slices, and one of two columns
         next(under_way)
-    assert watched.is_judging
+    seen = [watched.is_judging]
     watched.record(rows(now, seed=1))  # as the recorder does in between
     save(store, watched, lambda: now, nullcontext(), lambda: next(under_way, None))
-    assert not watched.is_judging
+    assert [*seen, watched.is_judging] == [True, False]
     again = monitor()
     restore(store, again, now)
     assert told(again, now) == told(watched, now)

@@ -65,3 +65,8 @@ def test_the_answer_is_always_one_of_the_slots(counts: list[list[int]]) -> None:
 def test_counts_that_do_not_fit_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"onset: expected counts of shape \(3, 6\)|\(0, 6\)"):
         onset(np.zeros(shape, dtype=np.int64), BASELINE, starts(3) if shape[0] else [])
+
+
+def test_nothing_begins_in_a_slot_without_rows() -> None:
+    series = np.array([[0, 0], [0, 0], [1, 30], [2, 29]])
+    assert onset(series, np.array([900, 100]), np.arange(4) * 300.0) == 600.0

@@ -238,9 +238,11 @@ def _steps(before: Cloud, now: Cloud, facts: Facts) -> Iterator[Guess]:
 
 
 def _swaps(before: Cloud, now: Cloud, facts: Facts, others: Mapping[str, Cloud]) -> Iterator[Guess]:
+    # Among many columns one looks like anything: of two accounts that fit, what happened to this one alone.
+    charge = CHOSEN + 0.01 * math.log1p(len(others))
     for name, other in others.items():
         left = left_over(now, other, _off(now, other.step)) + facts.unknown(other)
-        yield Guess(Named("swapped", f"the values look like those of {name}"), left, CHOSEN)
+        yield Guess(Named("swapped", f"the values look like those of {name}"), left, charge)
 
 
 def _spreads(before: Cloud, now: Cloud, facts: Facts, prediction: bool) -> Iterator[Guess]:
