@@ -152,6 +152,7 @@ DETECTOR = Label(
     (
         *("shape", "bin", "missing", "mismatched", "unseen", "grid", "spike", "far"),
         *("frozen", "replayed", "stuck", "spread", "small shift", "ADWIN", "Page-Hinkley"),
+        "unlike the baseline",
     ),
 )
 FAULT = Label("fault", "What happened.", bound="the names of `exporter.faults`, one at a time")

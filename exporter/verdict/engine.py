@@ -61,6 +61,8 @@ PAST_ROWS: Final = 200
 SHORT: Final = 4
 #: A score for what can not be by chance: equal hours, one value alone.
 CERTAIN: Final = 2.0
+#: One value alone is no fault where chance gives it as often as that.
+_STUCK_CHANCE: Final = 1e-6
 #: A spread is abnormal only when the variance fell at least to a quarter (logarithm), the sd to half.
 SPREAD_EFFECT: Final = float(np.log(4.0))
 #: Added before the logarithm of evidence is taken.
@@ -324,7 +326,11 @@ def steady_scores(
         if seen.hourly:
             alone &= week[:, 3] == 0
         for at in np.flatnonzero(alone).tolist():
-            if one_value(seen.table, int(low[at]), int(high[at])) and (seen.hourly or not _lately(seen, at)):
+            if (
+                one_value(seen.table, int(low[at]), int(high[at]))
+                and not _by_chance(column, seen.table, int(low[at]), int(high[at]))
+                and (seen.hourly or not _lately(seen, at))
+            ):
                 scores[at, :, 4] = CERTAIN
                 certain[at, 4] = True
     if calibration.spread is not None:
@@ -338,6 +344,20 @@ def steady_scores(
         scores[:, 0, 5] = np.maximum(fallen / limits[0], 0)
         scores[:, 1:, 5] = np.maximum(fallen_week / limits[1], 0)[:, np.newaxis]
     return scores, certain
+
+
+def _by_chance(column: BaselineColumn, table: HourTable, low: int, high: int) -> bool:
+    """Whether the baseline's share of the one bin at hand gives so many entries in a row now and then.
+
+    82 % of the entries 0 and 31 an hour: all of them are 0 in two hours of a thousand.
+    """
+    counts = table.bins[low:high].sum(axis=0)
+    at = int(counts.argmax())
+    shares = [float(column.shares[at])]
+    if column.calibration is not None:
+        model = model_of(column.calibration)
+        shares += model.shares[table.cells[low:high], at].tolist()
+    return bool(max(shares) ** float(counts[at]) > _STUCK_CHANCE)
 
 
 def _may_be_frozen(table: HourTable, low: Integers, high: Integers) -> bool:

@@ -153,3 +153,16 @@ def test_a_faulted_day_beside_a_clean_past_is_judged_as_if_it_had_happened() -> 
 def test_an_empty_history_is_no_error() -> None:
     judgement = judge(COLUMN, HourTable.empty(bins=12), "1h", 5, 6)
     assert (judgement.state, judgement.rows) == ("insufficient", 0)
+
+
+def test_one_value_alone_is_no_fault_where_chance_gives_it() -> None:
+    """82 % of the entries in one category and 31 an hour: all of them are, in two hours of a thousand."""
+    for share, stuck in ((0.82, False), (0.4, True)):
+        shares = np.array([share, *([(1 - share) / 4] * 4)])
+        table = multinomial(np.tile(shares, (24 * 40, 1)), 31, np.arange(24 * 40), 5)
+        column = fitted(table)
+        bins = table.bins.copy()
+        bins[-1] = [31, 0, 0, 0, 0]
+        now = replace(table, bins=bins)
+        judgement = judge(column, now, "1h", 24 * 40 - 1, 24 * 40)
+        assert ("stuck" in judgement.detectors) == stuck
