@@ -88,6 +88,22 @@ class WindowView:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideView:
+    """Another stretch of time of a column, to see the last hour beside."""
+
+    name: str
+    """``same hour yesterday``, ``same hour last week``, or ``last rows`` where the hour has too few."""
+    start: float
+    end: float
+    """Unix seconds."""
+    rows: int
+    missing: int
+    psi: float | None
+    """Against the baseline; None with too few rows or without one."""
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineView:
     """What a column is compared with."""
 
@@ -129,6 +145,8 @@ class ColumnView:
     verdicts: tuple[VerdictView, ...]
     grid: int | None = None
     """Whole multiples of the column's coarse step; None where it has none."""
+    beside: tuple[BesideView, ...] = ()
+    """Stretches of time that have rows."""
 
 
 @dataclass(frozen=True, slots=True)

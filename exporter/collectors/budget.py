@@ -92,6 +92,7 @@ def fixed(view: View) -> int:
         + len(view.law) * 5
         + losses
         + len(view.rows)
+        + len(view.versions)
         + len(judged) * _VERDICT_WINDOWS * len(metrics.VERDICT.values)
         + 2 * len(view.baselines)
         + 4 * len(view.learning)
@@ -123,7 +124,7 @@ def admit(view: View, budget: int) -> Shown:
     secondary = sum(entry.secondary_distances for entry in costs)
     quantiles = sum(entry.quantiles for entry in costs)
 
-    slices = sum(map(slice_cost, view.slices)) + sum(1 + len(pair.columns) for pair in view.versions)
+    slices = sum(map(slice_cost, view.slices)) + sum(len(pair.columns) for pair in view.versions)
     keep_slices = core + secondary + quantiles + slices <= room
     if not keep_slices:
         shed["slices"] = slices

@@ -11,12 +11,12 @@ from exporter.metrics import Family
 
 
 def collect(scrape: Scrape) -> Iterable[Family]:
-    """The families of versions beside each other; empty where the budget sheds them."""
+    """The families of versions beside each other; the cause alone where the budget sheds their columns."""
     score = metrics.VERSION_COLUMN_SCORE.family()
     info = metrics.VERSION_DIFFERENCE_INFO.family()
-    for pair in scrape.view.versions if scrape.shown.slices else ():
+    for pair in scrape.view.versions:
         labels = (pair.model, pair.version, pair.other)
         info.add(1, *labels, pair.window, SCOPE, pair.cause)
-        for column in pair.columns:
+        for column in pair.columns if scrape.shown.slices else ():
             score.add(column.score, *labels, column.role, column.column, pair.window, SCOPE)
     return score, info

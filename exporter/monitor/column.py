@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -31,11 +31,14 @@ from exporter.verdict import WINDOW_ROWS, Judgement, accumulate, judge, library,
 from exporter.verdict.matching import matches
 from exporter.verdict.naming import Named, name_fault
 from exporter.verdict.picture import Picture
-from exporter.views import BaselineView, ColumnView, State, VerdictView, WindowView
+from exporter.views import BaselineView, BesideView, ColumnView, State, VerdictView, WindowView
 from exporter.window import SLOT_SECONDS, SLOTS, Calendar, ColumnWindows
 
 RANKS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantile ranks that are shown."""
+
+LAST_ROWS: Final = 200
+"""Rows of the window that is shown where an hour has fewer: what a quiet model was last asked."""
 
 LASTING_DAYS: Final = 3
 """Of the last seven days so many must differ from the baseline alone for a ticket that says so."""
@@ -511,9 +514,26 @@ class ColumnMonitor:
             scaled_square=total.scaled_square if scaled else None,
             grid=total.grid if windows.layout.grid is not None else None,
             baseline=self._baseline_view,
-            windows=(self._window_view(windows, now),),
+            windows=(hour := self._window_view(windows, now),),
+            beside=tuple(self._beside(windows, now, hour.rows)),
             verdicts=tuple(self._verdict_view(window, baseline) for window in WINDOWS),
         )
+
+    def _beside(self, windows: ColumnWindows, now: float, rows: int) -> Iterator[BesideView]:
+        """What the last hour, of so many *rows*, is to be seen beside."""
+        found = {
+            "same hour yesterday": windows.earlier(now, 1),
+            "same hour last week": windows.earlier(now, 7),
+        }
+        if rows < LAST_ROWS:
+            found["last rows"] = windows.last_rows(now, LAST_ROWS)
+        for name, state in found.items():
+            if not state.rows or (name == "last rows" and state.rows <= rows):
+                continue
+            counts, distance = state.bin_counts, None
+            if self._baseline is not None and counts is not None and counts.sum() >= WINDOW_ROWS:
+                distance = psi(self._baseline.counts, counts)
+            yield BesideView(name, state.start, state.end, state.rows, state.missing, distance, state.mean)
 
     def _window_view(self, windows: ColumnWindows, now: float) -> WindowView:
         state = windows.window(now)

@@ -45,6 +45,19 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Another stretch of time, to see the last hour beside."""
+
+    name: str
+    start: float
+    end: float
+    rows: int
+    missing_share: float
+    psi: float | None
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Distance:
     """One statistic of the sliding window against the baseline, and its mean where nothing has changed."""
 
@@ -124,6 +137,7 @@ class Column:
     bins: tuple[Bin, ...]
     quantiles: tuple[QuantilePair, ...]
     verdicts: tuple[VerdictLine, ...]
+    beside: tuple[Beside, ...] = ()
     blind_below: tuple[tuple[str, float | None], ...] = ()
     """Faults with the smallest strength that would be found; None where none is."""
 

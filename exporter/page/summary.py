@@ -18,6 +18,7 @@ from exporter.page.beside import slice_lines, version_lines
 from exporter.page.status import (
     RANK,
     Baseline,
+    Beside,
     Bin,
     Column,
     Coverage,
@@ -97,6 +98,10 @@ def _column(view: ColumnView) -> Column:
         missing_share=window.missing / window.rows if window and window.rows else None,
         missing_between=rate_interval(window.missing, window.rows) if window and window.rows else None,
         distances=tuple(_distances(view, window)) if window else (),
+        beside=tuple(
+            Beside(one.name, one.start, one.end, one.rows, one.missing / one.rows, one.psi, one.mean)
+            for one in view.beside
+        ),
         baseline_rows=view.baseline.rows if view.baseline else 0,
         bins=_bins(view, window),
         quantiles=_quantiles(view, window),

@@ -248,3 +248,17 @@ def test_known_columns_are_those_of_the_baseline(baseline: Path) -> None:
     assert set(watched.known_columns("m")) == set(Baseline.load(baseline).columns)
     assert set(watched.known_columns("other")) == set()
     assert Configuration().model("m") is None
+
+
+def test_the_hour_is_shown_beside_yesterday_last_week_and_the_last_rows(baseline: Path) -> None:
+    watched = monitor(baseline)
+    for hour in (0, 144, 168):
+        feed_hour(watched, START + hour * HOUR, hour, count=240)
+    now = START + 168 * HOUR + HOUR - 1
+    shown = {one.name: (one.rows, one.psi is not None) for one in column(watched, "x", now).beside}
+    assert shown == {"same hour yesterday": (240, True), "same hour last week": (240, True)}
+    quiet = START + 170 * HOUR
+    watched.record(rows(quiet, [100.0] * 3))
+    shown = {one.name: (one.rows, one.psi is not None) for one in column(watched, "x", quiet + 1).beside}
+    assert set(shown) == {"last rows"}
+    assert shown["last rows"][0] in range(200, 243)

@@ -19,6 +19,7 @@ from exporter.traffic import FAILURE_REASONS
 from exporter.views import (
     BaselineFileView,
     BaselineView,
+    BesideView,
     CheckpointView,
     ColumnView,
     LawView,
@@ -142,6 +143,10 @@ def _column(
             ),
         ),
         verdicts=_verdicts(state, rows, psi, critical, sentence),
+        beside=(
+            BesideView("same hour yesterday", HOUR - 86400, HOUR - 82800, rows + 12, missing, psi, mean),
+            BesideView("same hour last week", HOUR - 604800, HOUR - 601200, 31, 0, None, mean),
+        ) if expected else (),
     )  # fmt: skip
 
 
