@@ -16,8 +16,9 @@ from sidecar.demo.show import Show
 from sidecar.demo.steps import Ended, Steps, ignore_signals
 from sidecar.demo.traffic import LATE_SECONDS, Replay, SimulatedClock
 
-FIRST_DAY = datetime(2013, 11, 5, tzinfo=ZONE)
-"""A Tuesday of an ordinary week: no holiday, and no change to winter time (that was on the 3rd)."""
+FIRST_DAY = datetime(2013, 10, 1, tzinfo=ZONE)
+"""A Tuesday of an ordinary week, and the day after the baseline ends: its last days are what the first ones
+are compared with."""
 
 START_HOURS = 3
 """The replay begins at 03:00, when nothing flies."""
