@@ -19,7 +19,7 @@ from exporter.backtest.lines import Line
 from exporter.baseline import Baseline, BaselineColumn
 from exporter.baseline.show import printable
 from exporter.rows import Role
-from exporter.verdict.describe import number, percent
+from exporter.verdict.naming.words import number, percent
 
 ColumnKey: TypeAlias = tuple[Role, str]
 

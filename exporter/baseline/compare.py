@@ -17,7 +17,8 @@ from exporter.baseline.tail import chi_square_quantile
 from exporter.rows import Role
 from exporter.sketch.bins import CategoryBins, Counts, NumericBins
 from exporter.statistics import jensen_shannon_distance, psi
-from exporter.verdict.describe import describe, percent
+from exporter.verdict.describe import describe
+from exporter.verdict.naming.words import percent
 
 Status: TypeAlias = Literal["new", "vanished", "retyped", "moved", "same"]
 _ORDER: Final[tuple[Status, ...]] = ("vanished", "new", "retyped", "moved", "same")

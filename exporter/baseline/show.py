@@ -18,8 +18,8 @@ from exporter.baseline.blind import described
 from exporter.baseline.calibration import DEFAULT_ALPHA, WINDOW_SECONDS, WindowCalibration
 from exporter.baseline.compare import Change
 from exporter.baseline.expected import false_pages
-from exporter.verdict.describe import number, percent
 from exporter.verdict.judge import critical_psi
+from exporter.verdict.naming.words import number, percent
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _CELLS: Final = 16

@@ -210,7 +210,7 @@ class ColumnMonitor:
             verdict = self._drifted(windows, baseline, window, start, end, judgement)
         else:
             verdict = self._quiet(windows, baseline, window, start, end, judgement)
-        if self._incident is None or self._incident.fired(window) is False or verdict.fault:
+        if self._incident is None or not self._incident.fired(window) or verdict.fault:
             self._verdicts[window] = verdict
         return verdict
 
@@ -286,8 +286,7 @@ class ColumnMonitor:
                 return _view(window, start, end, judgement, None, told, "ticket")
         named = None
         if judgement.state == "ticket":
-            state = windows.picture(start, end)
-            seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+            seen = _seen(windows, baseline, start, end)
             named = self._name(windows, baseline, (start, end), seen, judgement)
         return _view(window, start, end, judgement, incident, named, judgement.state)
 
@@ -301,8 +300,7 @@ class ColumnMonitor:
         incident: Incident | None,
     ) -> VerdictView:
         """A day like the days before it, which are not like the baseline: work for the day, no page."""
-        state = windows.picture(start, end)
-        seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+        seen = _seen(windows, baseline, start, end)
         named = name_fault(baseline_picture(baseline), seen, role=self.role, others=self._all_but_this())
         days = f"{sum(self._unlike)} of the last {len(self._unlike)} days unlike the baseline"
         told = Named(named.fault, f"{days}: {named.sentence}", named.factor)
@@ -329,8 +327,7 @@ class ColumnMonitor:
     ) -> VerdictView:
         """A day of several that are each a little unusual: work for the day, no page."""
         since = end - min(self._sum.days, 7) * DAY_SECONDS
-        state = windows.picture(since, end)
-        seen = picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
+        seen = _seen(windows, baseline, since, end)
         named = self._name(windows, baseline, (since, end), seen, judgement)
         told = Named(named.fault, f"{accumulate.sentence(self._sum)}: {named.sentence}", named.factor)
         usual = _usual_evidence(baseline, "1d")
@@ -387,9 +384,8 @@ class ColumnMonitor:
         calendar = windows.calendar
         stop = calendar.day_bounds(calendar.day(calendar.hour(span[0])))[0]
         start = calendar.day_bounds(calendar.day(calendar.hour(stop - WEEK_SECONDS + 1)))[0]
-        before = windows.picture(start, stop)
-        reference = picture(windows.layout.kind, baseline.bins, before.tally, before.sketches)
-        if before.sketches is None or reference.valid < WINDOW_ROWS:
+        reference = _seen(windows, baseline, start, stop)
+        if reference.distinct is None or reference.valid < WINDOW_ROWS:  # no sketches are held, or no rows
             reference = baseline_picture(baseline)
         elif span[1] - span[0] < DAY_SECONDS:
             reference = self._same_hours(windows, span, stop, reference)
@@ -582,6 +578,12 @@ def _learning(window: str, start: float, end: float, rows: int) -> VerdictView:
     return VerdictView(
         window, "learning", start, end, rows, None, None, None, None, "no baseline has this column"
     )
+
+
+def _seen(windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float) -> Picture:
+    """What the hours of [start, end) looked like."""
+    state = windows.picture(start, end)
+    return picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
 
 
 def _usual_evidence(baseline: BaselineColumn, window: str) -> Evidence | None:
