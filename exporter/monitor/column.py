@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,8 +17,9 @@ from exporter.faults import UNNAMED
 from exporter.hourly import HourTable
 from exporter.learning import live_bins
 from exporter.monitor.incident import Habit, Incident, Incidents, IncidentState, KeptOut
+from exporter.monitor.judged import Judged
 from exporter.monitor.learning import Learners
-from exporter.monitor.pictures import baseline_picture, picture
+from exporter.monitor.pictures import baseline_picture
 from exporter.monitor.state import ColumnState, ShownColumn, known_kind, opaque, transparent
 from exporter.monitor.vectors import VectorWindow
 from exporter.profile import Layout, Sketches, infer_kind
@@ -31,7 +32,7 @@ from exporter.verdict import WINDOW_ROWS, Judgement, accumulate, judge, library,
 from exporter.verdict.matching import matches
 from exporter.verdict.naming import Named, name_fault
 from exporter.verdict.picture import Picture
-from exporter.views import BaselineView, BesideView, ColumnView, State, VerdictView, WindowView
+from exporter.views import BaselineView, BesideView, ColumnView, VerdictView, WindowView
 from exporter.window import SLOT_SECONDS, SLOTS, Calendar, ColumnWindows
 
 RANKS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -206,28 +207,22 @@ class ColumnMonitor:
         if window == "1d" and judgement.against_baseline is not None:
             self._unlike.append(judgement.against_baseline > 1)
         self._accumulate(baseline, window, judgement)
+        judged = Judged(windows, baseline, window, start, end, judgement)
         if judgement.state == "drifted":
-            verdict = self._drifted(windows, baseline, window, start, end, judgement)
+            verdict = self._drifted(judged)
         else:
-            verdict = self._quiet(windows, baseline, window, start, end, judgement)
+            verdict = self._quiet(judged)
         if self._incident is None or not self._incident.fired(window) or verdict.fault:
             self._verdicts[window] = verdict
         return verdict
 
-    def _drifted(
-        self,
-        windows: ColumnWindows,
-        baseline: BaselineColumn,
-        window: str,
-        start: float,
-        end: float,
-        judgement: Judgement,
-    ) -> VerdictView:
+    def _drifted(self, judged: Judged) -> VerdictView:
+        windows, window, start, end = judged.windows, judged.window, judged.start, judged.end
         incident = self._incident
         if incident is None and self._ended is not None and self._ended.near(start):
             incident = self._incident = self._ended
         if incident is None:
-            since = self._onset(windows, baseline, window, start, end, judgement)
+            since = self._onset(judged)
             incident = self._incident = Incident(self._join(start, end), start, since)
             if window == "1h":
                 state = windows.tumbling(max(since, start), end)
@@ -237,80 +232,65 @@ class ColumnMonitor:
             self._join(start, end, incident.id)
             state = windows.picture(start, end)
         incident.add(window, start, end, state)
-        seen = incident.picture(window, windows.layout.kind, baseline.bins)
+        seen = incident.picture(window, windows.layout.kind, judged.baseline.bins)
         # Of a day whose hours were not abnormal all of it is looked at, wherever in it the onset may be.
         since = incident.onset if incident.fired("1h") else min(incident.onset, start)
-        named = incident.named(
-            seen, lambda rows: self._name(windows, baseline, (since, end), rows, judgement)
-        )
-        first, stop = windows.calendar.hour(start), windows.calendar.hour(end)
+        named = incident.named(seen, lambda rows: self._name(judged, (since, end), rows))
+        first, stop = judged.calendar.hour(start), judged.calendar.hour(end)
         fault = named.fault if named is not None else ""
         habit = self._habit.add(first, fault) if window == "1h" else self._habit.known(first, stop)
         if habit and named is not None:
             named = replace(named, sentence=f"as at these hours of days before: {named.sentence}")
         pages = incident.pages(start) and not habit
-        return _view(window, start, end, judgement, incident, named, "drifted" if pages else "ticket")
+        return judged.view("drifted" if pages else "ticket", named, incident)
 
     def _join(self, start: float, end: float, id: str = "") -> str:
         return self._incidents.join((self.role, self.name), start, end, id)
 
-    def _quiet(
-        self,
-        windows: ColumnWindows,
-        baseline: BaselineColumn,
-        window: str,
-        start: float,
-        end: float,
-        judgement: Judgement,
-    ) -> VerdictView:
+    def _quiet(self, judged: Judged) -> VerdictView:
         """A window that does not page."""
-        incident = self._incident
-        if incident is not None and judgement.state in ("ok", "ticket"):
-            incident.calm(window)
+        state, incident = judged.judgement.state, self._incident
+        if incident is not None and state in ("ok", "ticket"):
+            incident.calm(judged.window)
             if incident.over:
-                self._end(windows.calendar)
+                self._end(judged.calendar)
                 incident = None
-        lasting = bool(self._unlike) and self._unlike[-1] and sum(self._unlike) >= LASTING_DAYS
-        if window == "1d" and judgement.state == "ok" and lasting:
-            return self._lasting(windows, baseline, start, end, judgement, incident)
-        if window == "1d" and judgement.state == "ok" and incident is None:
-            usual = _usual_evidence(baseline, "1d")
-            if usual is not None and accumulate.lasting(self._sum, usual):
-                return self._small_shift(windows, baseline, start, end, judgement)
-            changed = [
-                name for name in library.changed(tuple(self._hourly)) if name in self._change_detectors
-            ]
-            if changed:
-                told = Named(UNNAMED, f"{' and '.join(changed)} found a change in the last day")
-                judgement = replace(judgement, detectors=tuple(changed))
-                return _view(window, start, end, judgement, None, told, "ticket")
+        if judged.window == "1d" and state == "ok":
+            told = self._told_of_days(judged, incident)
+            if told is not None:
+                return told
         named = None
-        if judgement.state == "ticket":
-            seen = _seen(windows, baseline, start, end)
-            named = self._name(windows, baseline, (start, end), seen, judgement)
-        return _view(window, start, end, judgement, incident, named, judgement.state)
+        if state == "ticket":
+            span = (judged.start, judged.end)
+            named = self._name(judged, span, judged.picture(*span))
+        return judged.view(state, named, incident)
 
-    def _lasting(
-        self,
-        windows: ColumnWindows,
-        baseline: BaselineColumn,
-        start: float,
-        end: float,
-        judgement: Judgement,
-        incident: Incident | None,
-    ) -> VerdictView:
-        """A day like the days before it, which are not like the baseline: work for the day, no page."""
-        seen = _seen(windows, baseline, start, end)
-        named = name_fault(baseline_picture(baseline), seen, role=self.role, others=self._all_but_this())
+    def _told_of_days(self, judged: Judged, incident: Incident | None) -> VerdictView | None:
+        """What several days say of which each is usual: work for the day, no page."""
+        if self._unlike and self._unlike[-1] and sum(self._unlike) >= LASTING_DAYS:
+            return self._lasting(judged, incident)
+        if incident is not None:
+            return None
+        usual = _usual_evidence(judged.baseline, "1d")
+        if usual is not None and accumulate.lasting(self._sum, usual):
+            return self._small_shift(judged, usual)
+        heard = library.changed(tuple(self._hourly))
+        changed = tuple(name for name in heard if name in self._change_detectors)
+        if not changed:
+            return None
+        told = Named(UNNAMED, f"{' and '.join(changed)} found a change in the last day")
+        return _with(judged, detectors=changed).view("ticket", told, None)
+
+    def _lasting(self, judged: Judged, incident: Incident | None) -> VerdictView:
+        """A day like the days before it, which are not like the baseline."""
+        seen = judged.picture(judged.start, judged.end)
+        before = baseline_picture(judged.baseline)
+        named = name_fault(before, seen, role=self.role, others=self._all_but_this())
         days = f"{sum(self._unlike)} of the last {len(self._unlike)} days unlike the baseline"
         told = Named(named.fault, f"{days}: {named.sentence}", named.factor)
-        judgement = replace(
-            judgement,
-            score=judgement.against_baseline,
-            detectors=(UNLIKE_BASELINE,),
-            compared_with=REFERENCES[0],
-        )
-        return _view("1d", start, end, judgement, incident, told, "ticket")
+        score = judged.judgement.against_baseline
+        told_by = _with(judged, score=score, detectors=(UNLIKE_BASELINE,), compared_with=REFERENCES[0])
+        return told_by.view("ticket", told, incident)
 
     def _accumulate(self, baseline: BaselineColumn, window: str, judgement: Judgement) -> None:
         """Add the window's evidence to what days add up to, and to what a library's detectors hear."""
@@ -322,18 +302,13 @@ class ColumnMonitor:
         if window == "1h" and judgement.state == "ok" and self._change_detectors:
             self._hourly.append(library.standardised(judgement.evidence, usual))
 
-    def _small_shift(
-        self, windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float, judgement: Judgement
-    ) -> VerdictView:
-        """A day of several that are each a little unusual: work for the day, no page."""
-        since = end - min(self._sum.days, 7) * DAY_SECONDS
-        seen = _seen(windows, baseline, since, end)
-        named = self._name(windows, baseline, (since, end), seen, judgement)
+    def _small_shift(self, judged: Judged, usual: Evidence) -> VerdictView:
+        """A day of several that are each a little unusual."""
+        span = (judged.end - min(self._sum.days, 7) * DAY_SECONDS, judged.end)
+        named = self._name(judged, span, judged.picture(*span))
         told = Named(named.fault, f"{accumulate.sentence(self._sum)}: {named.sentence}", named.factor)
-        usual = _usual_evidence(baseline, "1d")
-        score = self._sum.sum / usual.limit if usual is not None else judgement.score
-        judgement = replace(judgement, score=score, detectors=(accumulate.SMALL_SHIFT,))
-        return _view("1d", start, end, judgement, None, told, "ticket")
+        score = self._sum.sum / usual.limit
+        return _with(judged, score=score, detectors=(accumulate.SMALL_SHIFT,)).view("ticket", told, None)
 
     def _adopt(self, start: float) -> None:
         """After a week an incident is what is normal."""
@@ -348,50 +323,34 @@ class ColumnMonitor:
         self._ended, self._incident = incident, None
         self._incidents.leave((self.role, self.name))
 
-    def _onset(
-        self,
-        windows: ColumnWindows,
-        baseline: BaselineColumn,
-        window: str,
-        start: float,
-        end: float,
-        judgement: Judgement,
-    ) -> float:
+    def _onset(self, judged: Judged) -> float:
         """When the change most likely happened, looking back over one more window than the one judged.
 
         The start of the window where the bins do not tell: entries that are missing are in none, and in a day
         none of whose hours was abnormal the evening is a larger change than the fault (of 274 such days the
         median onset was 22 hours late).
         """
-        calibration = baseline.calibration
+        start, end, calibration = judged.start, judged.end, judged.baseline.calibration
         hourly = calibration is not None and "1h" in calibration.windows
-        if (window == "1d" and hourly) or not set(judgement.detectors) & IN_BINS:
+        if (judged.window == "1d" and hourly) or not set(judged.judgement.detectors) & IN_BINS:
             return start
         first = max(start - (end - start), end - SLOTS * SLOT_SECONDS)
-        series = windows.series(first, end)
+        series = judged.windows.series(first, end)
         times = np.array([first + SLOT_SECONDS * slot for slot in range(len(series))])
-        return onset(series, baseline.counts, times)
+        return onset(series, judged.baseline.counts, times)
 
-    def _name(
-        self,
-        windows: ColumnWindows,
-        baseline: BaselineColumn,
-        span: tuple[float, float],
-        seen: Picture,
-        judgement: Judgement,
-    ) -> Named:
+    def _name(self, judged: Judged, span: tuple[float, float], seen: Picture) -> Named:
         """What happened in *span*, against the seven days before, where they are held."""
-        calendar = windows.calendar
+        calendar = judged.calendar
         stop = calendar.day_bounds(calendar.day(calendar.hour(span[0])))[0]
         start = calendar.day_bounds(calendar.day(calendar.hour(stop - WEEK_SECONDS + 1)))[0]
-        reference = _seen(windows, baseline, start, stop)
+        reference = judged.picture(start, stop)
         if reference.distinct is None or reference.valid < WINDOW_ROWS:  # no sketches are held, or no rows
-            reference = baseline_picture(baseline)
+            reference = baseline_picture(judged.baseline)
         elif span[1] - span[0] < DAY_SECONDS:
-            reference = self._same_hours(windows, span, stop, reference)
-        return name_fault(
-            reference, seen, detectors=judgement.detectors, role=self.role, others=self._all_but_this()
-        )
+            reference = self._same_hours(judged.windows, span, stop, reference)
+        detectors = judged.judgement.detectors
+        return name_fault(reference, seen, detectors=detectors, role=self.role, others=self._all_but_this())
 
     def _all_but_this(self) -> Mapping[str, Picture]:
         """A column that looks like its own baseline again was not swapped with itself."""
@@ -580,44 +539,15 @@ def _learning(window: str, start: float, end: float, rows: int) -> VerdictView:
     )
 
 
-def _seen(windows: ColumnWindows, baseline: BaselineColumn, start: float, end: float) -> Picture:
-    """What the hours of [start, end) looked like."""
-    state = windows.picture(start, end)
-    return picture(windows.layout.kind, baseline.bins, state.tally, state.sketches)
-
-
 def _usual_evidence(baseline: BaselineColumn, window: str) -> Evidence | None:
     calibration = baseline.calibration
     found = calibration.windows.get(window) if calibration is not None else None
     return found.evidence if found is not None else None
 
 
-def _view(
-    window: str,
-    start: float,
-    end: float,
-    judgement: Judgement,
-    incident: Incident | None,
-    named: Named | None,
-    state: State,
-) -> VerdictView:
-    return VerdictView(
-        window=window,
-        state=state,
-        start=start,
-        end=end,
-        rows=judgement.rows,
-        psi=judgement.psi,
-        score=judgement.score,
-        critical_psi=judgement.critical_psi,
-        incident_start=incident.onset if incident is not None else None,
-        sentence=named.sentence if named is not None else judgement.reason,
-        detectors=judgement.detectors,
-        fault=named.fault if named is not None else "",
-        compared_with=judgement.compared_with,
-        incident=incident.id if incident is not None else "",
-        moved=judgement.moved,
-    )
+def _with(judged: Judged, **changes: Any) -> Judged:
+    """*judged* with another judgement, by what else told of it."""
+    return replace(judged, judgement=replace(judged.judgement, **changes))
 
 
 def _baseline_view(baseline: BaselineColumn | None) -> BaselineView | None:
